@@ -1,0 +1,73 @@
+// GGUF files, versions 2 and 3. Source: formats.md 4.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "pith/base/mapped_file.h"
+#include "pith/codec/encoding.h"
+#include "pith/formats/spec.h"
+
+namespace pith {
+
+// Arrays keep their element type: numbers as int64 or double, else strings or booleans.
+using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
+                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+
+struct GgufTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;  // outermost first (turned round from the file), as everywhere in Pith
+  std::uint32_t type_id = 0;        // as in the file
+  std::optional<Encoding> encoding; // nullopt: a type that this version does not decode (`type_name` says which)
+  std::string type_name;
+  std::span<const std::byte> bytes;
+};
+
+// Opens and checks a file by every rule of formats.md 4.1. Throws FormatError.
+class GgufFile {
+ public:
+  explicit GgufFile(const std::filesystem::path& path);
+
+  const std::string& place() const { return place_; }
+  std::uint32_t version() const { return version_; }
+  const std::vector<std::pair<std::string, GgufValue>>& metadata() const { return metadata_; }
+  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  const GgufTensor* find(std::string_view name) const;
+  const std::shared_ptr<const MappedFile>& file() const { return file_; }
+
+  bool has(std::string_view key) const;
+  // Values by key; a FormatError names the key when it is missing or of another type.
+  std::string string(std::string_view key) const;
+  std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high) const;
+  double number(std::string_view key) const;
+  bool boolean_or(std::string_view key, bool otherwise) const;
+  std::optional<std::string> find_string(std::string_view key) const;
+  std::optional<std::int64_t> find_integer(std::string_view key, std::int64_t low, std::int64_t high) const;
+  std::optional<double> find_number(std::string_view key) const;
+  const std::vector<std::string>* find_strings(std::string_view key) const;
+  const std::vector<std::int64_t>* find_integers(std::string_view key) const;
+  const std::vector<double>* find_numbers(std::string_view key) const;
+
+ private:
+  const GgufValue* value(std::string_view key) const;
+  std::string place_;
+  std::uint32_t version_ = 3;
+  std::vector<std::pair<std::string, GgufValue>> metadata_;
+  std::unordered_map<std::string, std::size_t> keys_, names_;
+  std::vector<GgufTensor> tensors_;
+  std::shared_ptr<const MappedFile> file_;
+};
+
+// The network that the metadata describe. `general.architecture` llama, gpt2, qwen2, qwen3 (mistral files say llama);
+// llama3 RoPE scaling is recovered from rope_freqs.weight as explicit factors when the parameters fit, else refused.
+DecoderSpec spec_from_gguf(const GgufFile& gguf);
+
+}  // namespace pith
