@@ -72,7 +72,7 @@ decltype(auto) in_context(const std::string& context, Body&& body) {
   }
 }
 
-// Throws FormatError "path: what failed: strerror(errno)".
+// Throws FormatError "path: what: strerror(errno)"; `what` reads like "cannot open".
 [[noreturn]] void fail_errno(const std::string& path, const std::string& what);
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);

@@ -1,0 +1,48 @@
+// Checkpoint -> checkpoint without data, streamed: one weight at a time, pieces of rows at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pith/base/progress.h"
+#include "pith/codec/quantize.h"
+#include "pith/formats/checkpoint.h"
+#include "pith/report/report.h"
+
+namespace pith {
+
+// What becomes of one parameter.
+struct ParameterPlan {
+  Encoding encoding;
+  RoundOptions round;
+  ActivationQuantization activation = ActivationQuantization::kNone;
+};
+using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
+
+struct ConversionOptions {
+  std::optional<std::uint64_t> permute_seed;  // reorder hidden units, FFN neurons and value dimensions (see permute.h)
+  std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
+  bool verify = true;                         // reread what was written and compare shapes, codes and sizes
+};
+
+struct ConversionResult {
+  std::vector<MatrixReport> matrices;         // of every matrix (not vectors) and every vector that is not dense
+  SizeReport size;
+  std::string verified;
+  Cost forecast, measured;
+};
+
+// Bytes, memory and time before anything runs. Also refuses what cannot be: UserError or FormatError.
+Cost forecast_conversion(const Checkpoint& source, const Planner& plan, const ConversionOptions& options);
+
+// Writes the model to `folder` (an AtomicFolder's path), side files included. A weight whose encoding stays the same is copied bit
+// for bit. NaN or Inf in a weight: FormatError that names the parameter and the count.
+ConversionResult convert_checkpoint(const Checkpoint& source, const std::filesystem::path& folder, const Planner& plan,
+                                    const ConversionOptions& options);
+
+}  // namespace pith
