@@ -19,3 +19,26 @@ function(pith_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 900)
 endfunction()
+
+# pith_use_torch(TARGET ...): links LibTorch and reuses the one precompiled torch/torch.h.
+function(pith_use_torch)
+  foreach(target IN LISTS ARGN)
+    target_link_libraries(${target} PUBLIC pith_torch)
+    target_precompile_headers(${target} REUSE_FROM pith_torch_pch)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      # CMake would compile programs with -fPIE, and a precompiled header serves only the flags it was made with.
+      set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(${target} PRIVATE -fPIC)
+    endif()
+  endforeach()
+endfunction()
+
+# pith_torch_room(...): as pith_room, for the rooms that see torch.
+function(pith_torch_room name)
+  pith_room(${name} ${ARGN})
+  pith_use_torch(pith_${name})
+  if(TARGET ${name}_test)
+    pith_use_torch(${name}_test)
+  endif()
+endfunction()

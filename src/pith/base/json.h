@@ -25,6 +25,9 @@ struct JsonLimits {
 Json parse_json(std::string_view text, const std::string& place, const JsonLimits& limits = {});
 Json read_json_file(const std::filesystem::path& path, const JsonLimits& limits = {});
 
+// A key as it stands in a JSON pointer (RFC 6901).
+std::string escaped_key(std::string_view key);
+
 // A value and where it stands; every error says "config.json: at /rope_scaling/factor: expected ..., found ...".
 // A null value counts as absent. Borrows the document.
 class JsonCursor {

@@ -8,6 +8,7 @@
 // std::optional and std::vector of these.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -35,6 +36,10 @@ Json option_to_json(const T& value) {
     return value.bytes;
   } else if constexpr (requires { value.has_value(); }) {
     return value ? option_to_json(*value) : Json(nullptr);
+  } else if constexpr (requires { value.push_back(value.front()); } && !std::is_same_v<T, std::string>) {
+    Json list = Json::array();
+    for (const auto& item : value) list.push_back(option_to_json<typename T::value_type>(item));
+    return list;
   } else {
     return value;
   }

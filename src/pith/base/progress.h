@@ -28,6 +28,9 @@ class Progress {
 
 void set_progress_enabled(bool enabled);
 
+// Takes a drawn line off the terminal, so that something else can be printed; it comes back with the next drawing.
+void erase_progress_line();
+
 // "[====>    ] 12/210 matrices  3.1/s  ETA 1:04  mem 214 MiB (peak 301 MiB)"; exposed for tests.
 struct ProgressState {
   std::string label, unit;

@@ -22,7 +22,7 @@ class YamlNode {
   Kind kind() const;
   std::vector<YamlNode> items() const;                                 // of a list
   std::vector<std::pair<std::string, YamlNode>> members() const;       // of a map, in the order written
-  std::optional<YamlNode> find(std::string_view key) const;            // of a map
+  std::optional<YamlNode> find(std::string_view key) const;            // of a map; without a value: kNull
   YamlNode at(std::string_view key) const;
   // Throws unless this is a map whose keys all occur in `allowed`; offers the nearest name.
   void allow_keys(std::span<const std::string_view> allowed) const;
@@ -43,7 +43,8 @@ class YamlNode {
   std::shared_ptr<const Impl> impl_;
 };
 
-// At most 1 MiB and 64 levels deep; duplicate keys, anchors and aliases are refused. Throws UserError with line and column.
+// At most 1 MiB and 64 levels deep; duplicate keys, anchors, aliases and tags are refused.
+// Throws UserError with line and column, FormatError if the file cannot be read.
 YamlNode parse_yaml(std::string_view text, const std::string& place);
 YamlNode read_yaml_file(const std::filesystem::path& path);
 

@@ -9,10 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "pith/base/progress.h"
 #include "pith/codec/quantize.h"
+#include "pith/conversion/result.h"
 #include "pith/formats/checkpoint.h"
-#include "pith/report/report.h"
 
 namespace pith {
 
@@ -28,6 +27,8 @@ struct ConversionOptions {
   std::optional<std::uint64_t> permute_seed;  // reorder hidden units, FFN neurons and value dimensions (see permute.h)
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
   bool verify = true;                         // reread what was written and compare shapes, codes and sizes
+  std::optional<Cost> forecast;               // made before; otherwise convert_checkpoint makes it first
+  std::filesystem::path probe_folder;         // where the forecast measures the speed of writing; empty: the system's temporary one
 };
 
 struct ConversionResult {

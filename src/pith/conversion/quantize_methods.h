@@ -39,7 +39,9 @@ struct QuantizeOptions {
   std::optional<SymmetricRange> range;         // symmetric units
   std::optional<int> lowest_code;              // documents: -128 or -127
   bool search_range = false;
-  std::optional<std::string> layers, skip;     // regular expressions on canonical names (formats/spec.h)
+  // ECMAScript regular expressions, searched for in canonical names (formats/spec.h). `layers` chooses among what the method
+  // codes; `skip` keeps matrices as they are, embedding and head included ('lm_head' is also a name of a tied embedding).
+  std::optional<std::string> layers, skip;
   EmbeddingWidth embedding = EmbeddingWidth::kKeep;
   std::optional<KeptDtype> dtype;              // of kept tensors; default: the source's, f32 for a quantized source
   std::optional<DType> scale_dtype;
@@ -64,14 +66,17 @@ void visit(QuantizeOptions& o, auto&& v) {
   v("block-size", o.block_size, "nf4, fp4: weights a block");
 }
 
-// One method. `make_planner` checks the options (UserError) and says what becomes of each parameter.
+// One method. `make_planner` checks the options against the method and the model (UserError) and says what becomes of each
+// parameter: an option that is not the method's, values out of range, a regular expression that finds nothing.
 struct QuantizeMethod {
   std::string_view name;
   std::string_view summary;
-  Planner (*make_planner)(const QuantizeOptions& options);
+  Planner (*make_planner)(const QuantizeOptions& options, const DecoderSpec& spec);
 };
 std::span<const QuantizeMethod> quantize_methods();
 // Throws UserError listing the methods; says so if the name is of a method that comes later (gptq, awq, ...).
 const QuantizeMethod& find_quantize_method(std::string_view name);
+// "methods:\n  rtn   round to nearest ...": for --help.
+std::string quantize_method_help();
 
 }  // namespace pith

@@ -37,6 +37,9 @@ class Checkpoint {
   // q and k rows) an owned turned copy. Integer GGUF blocks stay what they are.
   PackedMatrix load(std::string_view name) const;
 
+  // Ids that end a text: those of generation_config.json if it names any, else of the spec.
+  const std::vector<std::int64_t>& stop_ids() const;
+
   // Name of the first buffer's tensor in the file ("model.layers.0.self_attn.q_proj.weight"), for messages and reports.
   std::string stored_name(std::string_view name) const;
   std::vector<std::filesystem::path> files() const;  // all files that are needed to run the model, tokenizer included

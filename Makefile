@@ -1,0 +1,66 @@
+# make demo | test | build | format | tidy | asan | bench | clean; CMake presets do the work (CMakePresets.json).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: setup torch-free programs build test demo format format-check tidy asan tsan gcc bench clean
+
+RELEASE := build/release
+# A translation unit that sees torch takes more than 1 GB, so memory bounds the jobs as well as processors do.
+JOBS ?= $(shell awk -v cores=$$(nproc) '/^MemAvailable/ {m = int($$2 / 1572864); print (m < 1 ? 1 : m < cores ? m : cores)}' /proc/meminfo)
+SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cc')
+
+setup:
+	scripts/setup.sh
+
+# The rooms without torch, their tests and `pith`, built before LibTorch is even looked for. Once a folder: later builds
+# go straight to `build`, which compiles the same files.
+torch-free: setup
+	if [ ! -e $(RELEASE)/torch-free-built ]; then \
+	  cmake --preset release -DPITH_TORCH=OFF; \
+	  cmake --build $(RELEASE) -j $(JOBS); \
+	  touch $(RELEASE)/torch-free-built; \
+	fi
+
+build: torch-free
+	cmake --preset release -DPITH_TORCH=ON
+	cmake --build $(RELEASE) -j $(JOBS)
+
+# What `make demo` needs: no tests.
+programs: setup
+	cmake --preset release -DPITH_TORCH=ON
+	cmake --build $(RELEASE) -j $(JOBS) --target pith pith-torch
+
+test: build
+	if [ -e scripts/fetch_tokenizers.sh ]; then scripts/fetch_tokenizers.sh; fi
+	ctest --test-dir $(RELEASE) --output-on-failure
+
+demo: programs
+	scripts/demo.sh
+
+format:
+	clang-format-16 -i $(SOURCES)
+
+format-check:
+	clang-format-16 --dry-run -Werror $(SOURCES)
+
+tidy: build
+	run-clang-tidy-16 -quiet -p $(RELEASE) -j $(JOBS) '$(CURDIR)/(src|bench)/'
+
+# The torch-free rooms under sanitizers: asan is AddressSanitizer and UndefinedBehaviorSanitizer, tsan ThreadSanitizer.
+asan tsan: %: setup
+	cmake --preset $@
+	cmake --build build/$@ -j $(JOBS)
+	if [ -e scripts/fetch_tokenizers.sh ]; then scripts/fetch_tokenizers.sh; fi
+	ctest --test-dir build/$@ --output-on-failure
+
+# The whole tree with gcc.
+gcc: setup
+	cmake --preset gcc
+	cmake --build build/gcc -j $(JOBS)
+	ctest --test-dir build/gcc --output-on-failure
+
+bench: programs
+	$(RELEASE)/pith bench peak
+
+clean:
+	rm -rf build

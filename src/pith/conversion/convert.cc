@@ -1,0 +1,111 @@
+#include "pith/conversion/convert.h"
+
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "pith/base/error.h"
+#include "pith/base/memory.h"
+#include "pith/base/progress.h"
+#include "pith/conversion/conversion_plan.h"
+#include "pith/conversion/encode_parameter.h"
+#include "pith/conversion/size_report.h"
+#include "pith/conversion/verify.h"
+#include "pith/text/tokenizer.h"
+
+namespace pith {
+namespace {
+
+// Writes one weight at a time on a thread of its own while the next is being encoded: at most two are in memory.
+class OverlappedWriter {
+ public:
+  explicit OverlappedWriter(CheckpointWriter& writer) : writer_(writer) {}
+
+  void submit(std::string name, PackedMatrix weight) {
+    wait();
+    pending_ = std::async(std::launch::async, [this, name = std::move(name), weight = std::move(weight)]() mutable {
+      const PackedMatrix held = std::move(weight);  // gone as soon as it is written, not when the next one comes
+      writer_.write(name, held);
+      written_.push_back(note_of(name, held));
+    });
+  }
+
+  std::vector<WrittenParameter> finish() {
+    wait();
+    return std::move(written_);
+  }
+
+ private:
+  void wait() {
+    if (pending_.valid()) pending_.get();
+  }
+
+  CheckpointWriter& writer_;
+  std::vector<WrittenParameter> written_;
+  std::future<void> pending_;  // last, so that its thread ends before the others go
+};
+
+EncodedParameter make_parameter(const Checkpoint& source, const ConversionPlan& plan, const PlannedParameter& planned) {
+  const std::string place = place_of(source, planned.parameter);
+  const PackedMatrix stored = in_context(place, [&] { return source.load(planned.parameter.name); });
+  EncodedParameter result;
+  if (planned.copied) {
+    require_finite(source_of(stored), place);
+    result.weight = stored;
+  } else {
+    const WeightSource weight = planned_source(plan, planned.parameter, stored);
+    result = encode_parameter(weight, planned.plan.encoding, planned.plan.round, place);
+  }
+  result.weight.activation = planned.plan.activation;
+  return result;
+}
+
+MatrixReport report_of(const Parameter& parameter, const EncodedParameter& encoded) {
+  const auto elements = static_cast<double>(parameter.rows * parameter.cols);
+  return {.name = parameter.name, .encoding = encoded.weight.encoding(),
+          .bits = 8.0 * static_cast<double>(encoded.weight.storage_bytes()) / elements,
+          .relative_error = encoded.relative_error, .fallback = {}};
+}
+
+bool is_vector(const Parameter& parameter) {
+  return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
+}
+
+void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
+  copy_side_files(source, folder);
+  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model")) write_tokenizer_files(*source.gguf(), folder);
+}
+
+}  // namespace
+
+ConversionResult convert_checkpoint(const Checkpoint& source, const std::filesystem::path& folder, const Planner& planner,
+                                    const ConversionOptions& options) {
+  ConversionResult result;
+  result.forecast = options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
+  start_memory_meter();
+  reset_memory_peak();
+  const auto start = std::chrono::steady_clock::now();
+
+  const ConversionPlan plan = make_conversion_plan(source, planner, options);
+  CheckpointWriter writer(folder, source.spec(), plan.stored(), options.shard_bytes);
+  OverlappedWriter overlapped(writer);
+  Progress progress("converting", plan.parameters.size(), "parameters");
+  for (const PlannedParameter& planned : plan.parameters) {
+    EncodedParameter encoded = make_parameter(source, plan, planned);
+    if (!is_vector(planned.parameter) || !is_dense(planned.plan.encoding))
+      result.matrices.push_back(report_of(planned.parameter, encoded));
+    overlapped.submit(planned.parameter.name, std::move(encoded.weight));
+    progress.advance();
+  }
+  const std::vector<WrittenParameter> written = overlapped.finish();
+  writer.finish();
+  write_side_files(source, folder);
+  if (options.verify) result.verified = verify_folder(folder, written, writer.file_bytes());
+
+  result.size = size_report(Checkpoint::open(folder));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  result.measured = {.peak_bytes = memory_peak_bytes(), .disk_bytes = result.size.total_bytes, .seconds = seconds.count()};
+  return result;
+}
+
+}  // namespace pith

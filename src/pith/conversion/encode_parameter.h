@@ -1,0 +1,28 @@
+// One parameter from source to its new encoding, with every reason to refuse it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "pith/codec/quantize.h"
+
+namespace pith {
+
+struct EncodedParameter {
+  PackedMatrix weight;
+  double relative_error = 0;  // as codec/quantize.h defines it
+};
+
+// `name` opens each error. FormatError for NaN or Inf in the weight, with their counts; UserError for values beyond the
+// range of a 16-bit float.
+EncodedParameter encode_parameter(const WeightSource& weight, const Encoding& encoding, const RoundOptions& round,
+                                  const std::string& name);
+
+struct NonfiniteCount {
+  std::size_t nan = 0, infinite = 0;
+};
+NonfiniteCount count_nonfinite(const WeightSource& weight);
+// The check of a weight that is copied as it is. Throws FormatError as encode_parameter does.
+void require_finite(const WeightSource& weight, const std::string& name);
+
+}  // namespace pith

@@ -1,0 +1,72 @@
+#include "pith/evaluation/protocol.h"
+
+#include <algorithm>
+
+#include "pith/base/error.h"
+#include "pith/base/mapped_file.h"
+#include "pith/evaluation/text_preparation.h"
+#include "pith/text/dataset.h"
+
+namespace pith {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{4} << 30;
+constexpr std::int64_t kDefaultWindow = 2048;
+
+// The pieces of a raw text that a convention scores apart.
+std::vector<PageText> pieces_of(Convention convention, std::string_view text) {
+  return convention == Convention::kLmEval ? wikitext_pages(text) : text_lines(text);
+}
+
+std::vector<Document> documents_of(const std::filesystem::path& path,
+                                   Convention convention,
+                                   const Tokenizer& tokenizer,
+                                   std::int64_t vocab) {
+  const bool apart = convention == Convention::kLmEval || convention == Convention::kPerLine;
+  std::vector<Document> documents;
+  if (apart && path.extension() != ".jsonl") {
+    const std::string text = read_text_file(path, kMaxTextBytes);
+    for (const PageText& piece : pieces_of(convention, text))
+      documents.push_back({tokenizer.encode(piece.text), piece.words, piece.bytes});
+    return documents;
+  }
+  const TokenStream stream = read_token_stream(path, tokenizer, vocab);
+  if (!apart) return {{stream.ids, 0, 0}};
+  std::size_t begin = 0;
+  for (const std::size_t end : stream.document_ends) {
+    documents.push_back({{stream.ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                          stream.ids.begin() + static_cast<std::ptrdiff_t>(end)},
+                         0,
+                         0});
+    begin = end;
+  }
+  return documents;
+}
+
+}  // namespace
+
+PreparedText prepare_text(const std::filesystem::path& text,
+                          const ProtocolOptions& protocol,
+                          const Checkpoint& model,
+                          std::int64_t context) {
+  const Tokenizer tokenizer = Tokenizer::of(model);
+  PreparedText prepared;
+  prepared.options = {.convention = protocol.convention,
+                      .window = protocol.window.value_or(std::min(kDefaultWindow, context)),
+                      .stride = protocol.stride,
+                      .max_tokens = protocol.max_tokens};
+  require(prepared.options.window <= context,
+          "--window is {}, expected at most the model's context of {}",
+          prepared.options.window,
+          context);
+  prepared.documents = documents_of(text, protocol.convention, tokenizer, model.spec().vocab);
+  std::optional<std::int32_t> eos;
+  if (!model.spec().eos_ids.empty())
+    eos = static_cast<std::int32_t>(model.spec().eos_ids.front());
+  prepared.windows =
+      make_windows(prepared.documents, prepared.options, tokenizer.bos_id(), eos);
+  prepared.bos = bos_rule(protocol.convention, tokenizer.bos_id().has_value());
+  return prepared;
+}
+
+}  // namespace pith

@@ -1,0 +1,188 @@
+#include "pith/formats/checkpoint.h"
+
+#include <algorithm>
+
+#include "pith/formats/checkpoint_state.h"
+#include "pith/formats/config.h"
+#include "pith/formats/gguf_names.h"
+
+namespace pith {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kConfigName = "config.json";
+constexpr const char* kExpectedModel =
+    "a model: a folder with config.json and safetensors files, or a .gguf file";
+
+[[noreturn]] void fail_no_model(const fs::path& path, std::string found, std::string remedy = "") {
+  throw FormatError(ErrorParts{path.string(), kExpectedModel, std::move(found), std::move(remedy)});
+}
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void check_has_config(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(folder / kConfigName, error))) return;
+  if (error && error != std::errc::no_such_file_or_directory)
+    fail_no_model(folder, error.message());
+  const bool empty = fs::is_empty(folder, error);
+  if (error) fail_no_model(folder, "a folder that cannot be read: " + error.message());
+  fail_no_model(folder, empty ? "an empty folder" : "a folder without config.json");
+}
+
+// Stop set of formats.md 2.6.
+std::vector<std::int64_t> read_stop_ids(const fs::path& folder, const DecoderSpec& spec) {
+  const fs::path path = folder / "generation_config.json";
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return spec.eos_ids;
+  constexpr std::int64_t kMaxId = std::int64_t{1} << 31;
+  const Json json = read_json_file(path);
+  const auto eos = JsonCursor(json, path.string()).find("eos_token_id");
+  if (!eos) return spec.eos_ids;
+  if (!eos->json().is_array()) return {eos->integer(0, kMaxId)};
+  std::vector<std::int64_t> ids;
+  for (const JsonCursor& id : eos->items()) ids.push_back(id.integer(0, kMaxId));
+  return ids;
+}
+
+void open_folder(const fs::path& folder, Checkpoint::State& state) {
+  check_has_config(folder);
+  state.config = read_json_file(folder / kConfigName);
+  const JsonCursor config(state.config, (folder / kConfigName).string());
+  state.spec = spec_from_config(config);
+  PithLayout layout;
+  if (const auto quantization = config.find("quantization_config")) {
+    layout = layout_from_json(*quantization);
+    state.container = Container::kPith;
+  }
+  const SafetensorsReader reader = SafetensorsReader::open_folder(folder);
+  state.parameters = parameters_of(state.spec);
+  state.located = locate_in_folder(state.spec, state.parameters, reader, layout, folder.string());
+  state.stop_ids = read_stop_ids(folder, state.spec);
+  state.files = reader.files();
+  state.files.push_back(folder / kConfigName);
+  for (fs::path& file : side_files_to_run(folder)) state.files.push_back(std::move(file));
+}
+
+void open_gguf(const fs::path& path, Checkpoint::State& state) {
+  state.gguf = std::make_shared<const GgufFile>(path);
+  state.container = Container::kGguf;
+  state.spec = spec_from_gguf(*state.gguf);
+  state.parameters = parameters_of(state.spec);
+  state.located = locate_in_gguf(state.spec, state.parameters, *state.gguf);
+  state.stop_ids = state.spec.eos_ids;
+  state.files = {path};
+}
+
+void open_file(const fs::path& path, Checkpoint::State& state) {
+  constexpr std::string_view kMagic = "GGUF";
+  const bool has_magic = text_of(MappedFile(path).bytes()).starts_with(kMagic);
+  if (has_magic || path.extension() == ".gguf") return open_gguf(path, state);
+  std::error_code ignored;
+  if (path.extension() == ".safetensors")
+    fail_no_model(
+        path,
+        "a single safetensors file, which has no config",
+        fs::exists(path.parent_path() / kConfigName, ignored)
+            ? "give the folder that holds it: " + fs::absolute(path).parent_path().string()
+            : "put it into a folder with the config.json of its model");
+  fail_no_model(path, fs::is_empty(path, ignored) ? "an empty file" : "a file of another kind");
+}
+
+// Undoes GGUF's order of the rows; the elements of a bias go as the rows of a column.
+PackedMatrix with_head_rows(const PackedMatrix& stored, std::int64_t heads) {
+  if (stored.rows() != 1) return reorder_rows(stored, hf_row_order(heads, stored.rows()));
+  const std::size_t count = stored.cols();
+  const auto reshaped = [](const PackedMatrix& matrix, std::size_t rows, std::size_t cols) {
+    Buffer buffer = matrix.buffers().front();
+    buffer.spec.shape = {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)};
+    return PackedMatrix(matrix.encoding(), rows, cols, {std::move(buffer)});
+  };
+  return reshaped(reorder_rows(reshaped(stored, count, 1), hf_row_order(heads, count)), 1, count);
+}
+
+const LocatedParameter& located_at(const Checkpoint::State& state, std::string_view name) {
+  const auto found = state.index_of.find(name);
+  if (found == state.index_of.end())
+    fail<InternalError>("{}: the model has no parameter '{}'", state.path.string(), name);
+  return state.located[found->second];
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const fs::path& path) {
+  auto state = std::make_shared<State>();
+  state->path = path;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  switch (status.type()) {
+    case fs::file_type::directory:
+      open_folder(path, *state);
+      break;
+    case fs::file_type::regular:
+      open_file(path, *state);
+      break;
+    case fs::file_type::not_found:
+      fail_no_model(path, "nothing of this name");
+    case fs::file_type::none:
+      fail_no_model(path, error.message());
+    default:
+      fail_no_model(path, "a device or pipe");
+  }
+  for (std::size_t i = 0; i < state->parameters.size(); ++i)
+    state->index_of[state->parameters[i].name] = i;
+  return Checkpoint(std::move(state));
+}
+
+const fs::path& Checkpoint::path() const { return state_->path; }
+Container Checkpoint::container() const { return state_->container; }
+const DecoderSpec& Checkpoint::spec() const { return state_->spec; }
+const std::vector<Parameter>& Checkpoint::parameters() const { return state_->parameters; }
+const std::vector<std::int64_t>& Checkpoint::stop_ids() const { return state_->stop_ids; }
+std::vector<fs::path> Checkpoint::files() const { return state_->files; }
+const std::shared_ptr<const GgufFile>& Checkpoint::gguf() const { return state_->gguf; }
+const Json& Checkpoint::config() const { return state_->config; }
+
+const Parameter& Checkpoint::parameter(std::string_view name) const {
+  return state_
+      ->parameters[static_cast<std::size_t>(&located_at(*state_, name) - state_->located.data())];
+}
+
+const Encoding& Checkpoint::encoding(std::string_view name) const {
+  return located_at(*state_, name).encoding;
+}
+
+std::string Checkpoint::stored_name(std::string_view name) const {
+  return located_at(*state_, name).stored_name;
+}
+
+PackedMatrix Checkpoint::load(std::string_view name) const {
+  const LocatedParameter& located = located_at(*state_, name);
+  const Parameter& shape = parameter(name);
+  return in_context(fmt::format("while loading '{}'", name), [&] {
+    const bool turned = located.turn == Turn::kTranspose;
+    PackedMatrix stored(located.encoding,
+                        turned ? shape.cols : shape.rows,
+                        turned ? shape.rows : shape.cols,
+                        located.buffers);
+    if (turned) return transpose_dense(stored);
+    if (located.turn == Turn::kHeadRows) return with_head_rows(stored, located.heads);
+    stored.activation = located.activation;
+    return stored;
+  });
+}
+
+std::uint64_t Checkpoint::file_bytes() const {
+  std::uint64_t total = 0;
+  for (const fs::path& file : state_->files) {
+    std::error_code error;
+    const std::uintmax_t bytes = fs::file_size(file, error);
+    if (error) fail<FormatError>("{}: cannot tell its size: {}", file.string(), error.message());
+    total += bytes;
+  }
+  return total;
+}
+
+}  // namespace pith

@@ -1,0 +1,66 @@
+// Inside of Checkpoint: where each parameter lies, and the finders for the two kinds of container.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "pith/formats/checkpoint.h"
+#include "pith/formats/pith_layout.h"
+
+namespace pith {
+
+// What must be done to the stored rows and columns on loading.
+enum class Turn {
+  kNone,
+  kTranspose,
+  kHeadRows
+};  // kHeadRows: GGUF's order of q and k rows is undone
+
+struct LocatedParameter {
+  std::string stored_name;  // of the first buffer's tensor
+  Encoding encoding;
+  ActivationQuantization activation = ActivationQuantization::kNone;
+  Turn turn = Turn::kNone;
+  std::int64_t heads = 0;       // of kHeadRows
+  std::vector<Buffer> buffers;  // those of buffer_specs() of the stored shape
+};
+
+struct Checkpoint::State {
+  std::filesystem::path path;
+  Container container = Container::kHuggingFace;
+  DecoderSpec spec;
+  std::vector<Parameter> parameters;
+  std::vector<LocatedParameter> located;                       // as parameters
+  std::unordered_map<std::string_view, std::size_t> index_of;  // keys view parameters' names
+  std::vector<std::int64_t> stop_ids;
+  std::vector<std::filesystem::path> files;
+  std::shared_ptr<const GgufFile> gguf;
+  Json config;
+};
+
+// Finds every parameter and checks presence, shapes and types; `place` names the folder in errors.
+// Tensors that are no parameters are named in one warning; FormatError if they belong to a
+// quantized weight that Pith cannot read.
+std::vector<LocatedParameter> locate_in_folder(const DecoderSpec& spec,
+                                               const std::vector<Parameter>& parameters,
+                                               const SafetensorsReader& reader,
+                                               const PithLayout& layout,
+                                               const std::string& place);
+std::vector<LocatedParameter> locate_in_gguf(const DecoderSpec& spec,
+                                             const std::vector<Parameter>& parameters,
+                                             const GgufFile& gguf);
+
+// "[4, 8]".
+std::string shape_text(const std::vector<std::int64_t>& shape);
+
+// The shape of a dense parameter's tensor: [cols] for a vector (a bias, a norm), else [rows, cols].
+std::vector<std::int64_t> dense_shape(const Parameter& parameter);
+
+// Files of `folder` that are needed to run the model besides weights and config: tokenizer,
+// generation_config.json.
+std::vector<std::filesystem::path> side_files_to_run(const std::filesystem::path& folder);
+
+}  // namespace pith

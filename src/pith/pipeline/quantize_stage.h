@@ -1,0 +1,27 @@
+// The quantize stage: methods without data, with exceptions for some layers.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "pith/conversion/quantize_methods.h"
+#include "pith/pipeline/stage.h"
+
+namespace pith {
+
+class QuantizeStage final : public Stage {
+ public:
+  explicit QuantizeStage(const YamlNode& node);
+  std::string name() const override { return "quantize"; }
+  void check(const Checkpoint& source) const override;
+  Cost plan(const Checkpoint& source) const override;
+  ConversionResult run(const Checkpoint& source, const std::filesystem::path& folder) const override;
+  Json options() const override;
+
+ private:
+  Planner planner() const;
+  QuantizeOptions options_;
+  std::vector<QuantizeOptions> overrides_;  // each with `layers`; the last that fits a matrix wins
+};
+
+}  // namespace pith
