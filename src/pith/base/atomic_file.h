@@ -9,9 +9,9 @@
 
 namespace pith {
 
-// A file written under a temporary name beside the target; commit() syncs it, renames it over the target and
-// syncs the folder. Without commit() the destructor removes the temporary. All errors are FormatError naming the
-// path and the cause ("No space left on device").
+// A file written under a temporary name beside the target; commit() syncs it, renames it over the
+// target and syncs the folder. Without commit() the destructor removes the temporary. All errors
+// are FormatError naming the path and the cause ("No space left on device").
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
@@ -19,10 +19,12 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  void write(std::span<const std::byte> bytes);                           // appends
-  void write(std::string_view text);                                      // appends
-  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);  // anywhere; the file grows as needed
-  void reserve(std::uint64_t bytes);  // allocates disk space now, so that a full disk shows before the work
+  void write(std::span<const std::byte> bytes);  // appends
+  void write(std::string_view text);             // appends
+  void write_at(std::uint64_t offset,
+                std::span<const std::byte> bytes);  // anywhere; the file grows as needed
+  void reserve(
+      std::uint64_t bytes);  // allocates disk space now, so that a full disk shows before the work
   void commit();
 
  private:
@@ -33,9 +35,10 @@ class AtomicFile {
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-// A folder filled under a temporary name beside the target and renamed when complete. Opening throws FormatError if
-// the target exists (whatever it is) or its parent is missing or not writable. Without commit() the destructor
-// removes the temporary with all it holds. Handlers of SIGINT and SIGTERM may call remove_unfinished_outputs().
+// A folder filled under a temporary name beside the target and renamed when complete. Opening
+// throws FormatError if the target exists (whatever it is) or its parent is missing or not
+// writable. Without commit() the destructor removes the temporary with all it holds. Handlers of
+// SIGINT and SIGTERM may call remove_unfinished_outputs().
 class AtomicFolder {
  public:
   explicit AtomicFolder(std::filesystem::path target);
@@ -43,7 +46,7 @@ class AtomicFolder {
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
 
-  const std::filesystem::path& path() const { return temporary_; }   // write here
+  const std::filesystem::path& path() const { return temporary_; }  // write here
   const std::filesystem::path& target() const { return target_; }
   void commit();
 
@@ -52,8 +55,8 @@ class AtomicFolder {
   bool committed_ = false;
 };
 
-// Removes the temporaries of all AtomicFolders and AtomicFiles that are still open in this process; for the thread
-// that serves termination signals. The objects must not be used afterwards.
+// Removes the temporaries of all AtomicFolders and AtomicFiles that are still open in this process;
+// for the thread that serves termination signals. The objects must not be used afterwards.
 void remove_unfinished_outputs() noexcept;
 
 }  // namespace pith

@@ -80,14 +80,19 @@ TEST(AtomicFile, SurvivesAChangeOfFolder) {
 TEST(AtomicFile, RefusesBadTargets) {
   const TestFolder folder;
   write_plainly(folder / "file", "");
-  const auto message = [](const fs::path& path) { return message_of<FormatError>([&] { AtomicFile{path}; }); };
-  EXPECT_EQ(message(folder.path()), folder.path().string() + ": expected a file or a free name, found a folder");
-  EXPECT_EQ(message("/dev/full"), "/dev/full: expected a file or a free name, found a device or pipe");
+  const auto message = [](const fs::path& path) {
+    return message_of<FormatError>([&] { AtomicFile{path}; });
+  };
+  EXPECT_EQ(message(folder.path()),
+            folder.path().string() + ": expected a file or a free name, found a folder");
+  EXPECT_EQ(message("/dev/full"),
+            "/dev/full: expected a file or a free name, found a device or pipe");
   EXPECT_THAT(message(folder / "none/a"), EndsWith("none: No such file or directory"));
   EXPECT_THAT(message(folder / "file/a"), EndsWith("file is not a folder"));
   EXPECT_EQ(message(""), "'': expected the name of a file");
   EXPECT_THAT(message(folder / std::string(256, 'n')), HasSubstr("File name too long"));
-  EXPECT_THAT(message("/proc/a"), HasSubstr("/proc/a: cannot create: "));  // unwritable even for root
+  EXPECT_THAT(message("/proc/a"),
+              HasSubstr("/proc/a: cannot create: "));  // unwritable even for root
   EXPECT_THAT(folder.names(), ElementsAre("file"));
 }
 
@@ -167,15 +172,19 @@ TEST(AtomicFolder, RefusesBadTargets) {
   write_plainly(folder / "file", "");
   fs::create_directory(folder / "empty");
   fs::create_symlink("/nowhere", folder / "link");
-  const auto message = [](const fs::path& path) { return message_of<FormatError>([&] { AtomicFolder{path}; }); };
-  EXPECT_EQ(message(folder / "empty"), (folder / "empty").string() +
-                                           ": expected a free name, found a folder; choose another name or remove it");
+  const auto message = [](const fs::path& path) {
+    return message_of<FormatError>([&] { AtomicFolder{path}; });
+  };
+  EXPECT_EQ(message(folder / "empty"),
+            (folder / "empty").string() +
+                ": expected a free name, found a folder; choose another name or remove it");
   EXPECT_THAT(message(folder / "file"), HasSubstr("expected a free name, found a file"));
   EXPECT_THAT(message(folder / "link"), HasSubstr("expected a free name"));
   EXPECT_THAT(message(folder / "none/out"), EndsWith("none: No such file or directory"));
   EXPECT_THAT(message(folder / "file/out"), EndsWith("file is not a folder"));
   EXPECT_THAT(message("/proc/out"), HasSubstr("/proc/out: cannot create: "));
-  EXPECT_THAT(message(folder / std::string(256, 'n')), EndsWith("cannot use this name: File name too long"));
+  EXPECT_THAT(message(folder / std::string(256, 'n')),
+              EndsWith("cannot use this name: File name too long"));
   EXPECT_THAT(message("/"), HasSubstr("found a folder"));
   EXPECT_EQ(message(""), "'': expected the name of a folder");
   EXPECT_THAT(folder.names(), UnorderedElementsAre("file", "empty", "link"));
@@ -186,7 +195,8 @@ TEST(AtomicFolder, ATargetThatCameMeanwhileIsKept) {
   {
     AtomicFolder out(folder / "out");
     fs::create_directory(folder / "out");  // empty: a plain rename would replace it
-    EXPECT_THAT(message_of<FormatError>([&] { out.commit(); }), EndsWith("to its name: File exists"));
+    EXPECT_THAT(message_of<FormatError>([&] { out.commit(); }),
+                EndsWith("to its name: File exists"));
   }
   EXPECT_THAT(folder.names(), ElementsAre("out"));
 }
@@ -195,7 +205,8 @@ TEST(AtomicFolder, AVanishedTemporaryIsAnError) {
   const TestFolder folder;
   AtomicFolder out(folder / "out");
   fs::remove_all(out.path());
-  EXPECT_THAT(message_of<FormatError>([&] { out.commit(); }), HasSubstr("out: cannot sync its files: No such file"));
+  EXPECT_THAT(message_of<FormatError>([&] { out.commit(); }),
+              HasSubstr("out: cannot sync its files: No such file"));
 }
 
 TEST(RemoveUnfinishedOutputs, TakesAllThatIsOpen) {
@@ -206,7 +217,8 @@ TEST(RemoveUnfinishedOutputs, TakesAllThatIsOpen) {
   AtomicFile file(folder / "b");
   std::thread(remove_unfinished_outputs).join();  // as the thread that serves signals does
   EXPECT_THAT(folder.names(), ElementsAre("done"));
-  EXPECT_EQ(message_of<FormatError>([&] { file.commit(); }), (folder / "b").string() + ": interrupted before it was complete");
+  EXPECT_EQ(message_of<FormatError>([&] { file.commit(); }),
+            (folder / "b").string() + ": interrupted before it was complete");
   EXPECT_THAT(folder.names(), ElementsAre("done"));
 }
 

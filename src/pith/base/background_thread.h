@@ -6,8 +6,8 @@
 
 namespace pith {
 
-// A thread that receives no asynchronous signals, so that SIGINT and SIGTERM reach the threads that handle them.
-// Throws std::system_error if the system has no thread left.
+// A thread that receives no asynchronous signals, so that SIGINT and SIGTERM reach the threads that
+// handle them. Throws std::system_error if the system has no thread left.
 std::thread start_background_thread(std::function<void()> body);
 
 }  // namespace pith

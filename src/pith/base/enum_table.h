@@ -29,7 +29,9 @@ std::string nearest_name(std::string_view word, std::span<const std::string_view
 std::string join_names(std::span<const std::string_view> names);
 
 // The text of an error for an unknown name: lists the choices and offers the nearest.
-[[noreturn]] void fail_unknown_name(std::string_view place, std::string_view found, std::span<const std::string_view> choices);
+[[noreturn]] void fail_unknown_name(std::string_view place,
+                                    std::string_view found,
+                                    std::span<const std::string_view> choices);
 
 template <NamedEnum E>
 std::vector<std::string_view> enum_names() {

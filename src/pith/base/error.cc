@@ -8,12 +8,13 @@ namespace {
 
 std::string joined(const ErrorParts& parts) {
   std::string text;
-  const auto append = [&text](std::string_view separator, std::string_view label, std::string_view part) {
-    if (part.empty()) return;
-    if (!text.empty()) text += separator;
-    text += label;
-    text += part;
-  };
+  const auto append =
+      [&text](std::string_view separator, std::string_view label, std::string_view part) {
+        if (part.empty()) return;
+        if (!text.empty()) text += separator;
+        text += label;
+        text += part;
+      };
   append("", "", parts.place);
   append(": ", "expected ", parts.expected);
   append(parts.expected.empty() ? ": " : ", ", "found ", parts.found);
@@ -31,7 +32,8 @@ void fail_errno(const std::string& path, const std::string& what) {
 }
 
 void check_failed(const char* condition, const char* file, int line) {
-  fail<InternalError>("internal error at {}:{}: {} does not hold; please report it", file, line, condition);
+  fail<InternalError>(
+      "internal error at {}:{}: {} does not hold; please report it", file, line, condition);
 }
 
 }  // namespace pith

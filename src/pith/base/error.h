@@ -12,14 +12,14 @@ namespace pith {
 // The parts of a message; empty parts are left out:
 // "place: expected E, found F; remedy".
 struct ErrorParts {
-  std::string place;
-  std::string expected;
-  std::string found;
-  std::string remedy;
+  std::string place{};
+  std::string expected{};
+  std::string found{};
+  std::string remedy{};
 };
 
-// Base of all errors that Pith throws. Lower-case start, no final stop. On the way up a caller may put its
-// own context in front: "while loading 'layers.3.mlp.up': ...".
+// Base of all errors that Pith throws. Lower-case start, no final stop. On the way up a caller may
+// put its own context in front: "while loading 'layers.3.mlp.up': ...".
 class Error : public std::exception {
  public:
   explicit Error(std::string message) : message_(std::move(message)) {}
@@ -37,7 +37,8 @@ class UserError : public Error {
   using Error::Error;
 };
 
-// A file or folder that cannot be used (malformed, missing, unreadable, unwritable, full disk): exit code 1.
+// A file or folder that cannot be used (malformed, missing, unreadable, unwritable, full disk):
+// exit code 1.
 class FormatError : public Error {
  public:
   using Error::Error;

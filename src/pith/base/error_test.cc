@@ -10,7 +10,8 @@ namespace pith {
 namespace {
 
 TEST(Error, JoinsTheParts) {
-  EXPECT_STREQ(UserError({"--bits", "1 to 8", "9", "use 8"}).what(), "--bits: expected 1 to 8, found 9; use 8");
+  EXPECT_STREQ(UserError({"--bits", "1 to 8", "9", "use 8"}).what(),
+               "--bits: expected 1 to 8, found 9; use 8");
   EXPECT_STREQ(UserError({"--bits", "1 to 8", "", ""}).what(), "--bits: expected 1 to 8");
   EXPECT_STREQ(UserError({"a.gguf", "", "a folder", ""}).what(), "a.gguf: found a folder");
   EXPECT_STREQ(UserError({"a.gguf", "", "", "pull it first"}).what(), "a.gguf: pull it first");
@@ -27,8 +28,11 @@ TEST(Error, RequireThrowsOnlyWhenBroken) {
 }
 
 TEST(Error, ContextGoesInFrontAndKeepsTheType) {
-  const auto inner = [] { in_context("while loading 'b'", [] { fail<FormatError>("too short"); }); };
-  EXPECT_EQ(message_of<FormatError>([&] { in_context("in a", inner); }), "in a: while loading 'b': too short");
+  const auto inner = [] {
+    in_context("while loading 'b'", [] { fail<FormatError>("too short"); });
+  };
+  EXPECT_EQ(message_of<FormatError>([&] { in_context("in a", inner); }),
+            "in a: while loading 'b': too short");
 }
 
 TEST(Error, ContextReturnsTheValue) {
@@ -46,7 +50,8 @@ TEST(Error, CheckPrintsTheConditionAndThePlace) {
   const int rows = 2;
   EXPECT_NO_THROW(PITH_CHECK(rows == 2));
   EXPECT_THAT(message_of<InternalError>([&] { PITH_CHECK(rows == 3); }),
-              testing::AllOf(testing::HasSubstr("error_test.cc:"), testing::HasSubstr("rows == 3 does not hold")));
+              testing::AllOf(testing::HasSubstr("error_test.cc:"),
+                             testing::HasSubstr("rows == 3 does not hold")));
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ struct OpenedFile {
   std::uint64_t bytes = 0;
 };
 
-// Opens a regular file for reading. Throws FormatError if it is missing, unreadable or anything else (folder,
-// device, pipe); never blocks on a pipe.
+// Opens a regular file for reading. Throws FormatError if it is missing, unreadable or anything
+// else (folder, device, pipe); never blocks on a pipe.
 OpenedFile open_regular_file(const std::filesystem::path& path);
 
 }  // namespace pith

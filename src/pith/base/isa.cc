@@ -20,8 +20,8 @@ bool bit(unsigned word, int index) { return ((word >> index) & 1u) != 0; }
 }  // namespace
 
 std::string isa_name() {
-  // __builtin_cpu_supports also asks whether the operating system saves the wide registers. It does not know of
-  // AVX-VNNI and AMX under clang 16 and gcc 12 alike, hence cpuid for these two.
+  // __builtin_cpu_supports also asks whether the operating system saves the wide registers. It does
+  // not know of AVX-VNNI and AMX under clang 16 and gcc 12 alike, hence cpuid for these two.
   if (!__builtin_cpu_supports("avx2")) return "baseline";
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl");

@@ -5,7 +5,8 @@
 
 namespace pith {
 
-// The best unit that code of Pith may use here: "amx-int8", "avx512-vnni", "avx512", "avx-vnni", "avx2" or "baseline".
+// The best unit that code of Pith may use here: "amx-int8", "avx512-vnni", "avx512", "avx-vnni",
+// "avx2" or "baseline".
 std::string isa_name();
 
 }  // namespace pith

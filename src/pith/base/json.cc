@@ -6,23 +6,27 @@
 
 #include "pith/base/error.h"
 #include "pith/base/mapped_file.h"
+#include "pith/base/utf8.h"
 
 namespace pith {
 
 std::string escaped_key(std::string_view key) {
   std::string text;
   for (const char c : key) {
-    if (c == '~') text += "~0";
-    else if (c == '/') text += "~1";
-    else text += c;
+    if (c == '~')
+      text += "~0";
+    else if (c == '/')
+      text += "~1";
+    else
+      text += c;
   }
   return text;
 }
 
 namespace {
 
-// A key that occurs twice in the object; null if none does. Sorting by hash first costs a third of sorting by key, and a
-// file made to collide still costs no more than n log n.
+// A key that occurs twice in the object; null if none does. Sorting by hash first costs a third of
+// sorting by key, and a file made to collide still costs no more than n log n.
 const std::string* repeated_key(const Json::object_t& object) {
   struct Entry {
     std::size_t hash;
@@ -34,15 +38,17 @@ const std::string* repeated_key(const Json::object_t& object) {
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.hash != b.hash ? a.hash < b.hash : *a.key < *b.key;
   });
-  const auto found = std::adjacent_find(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.hash == b.hash && *a.key == *b.key;
-  });
+  const auto found =
+      std::adjacent_find(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+        return a.hash == b.hash && *a.key == *b.key;
+      });
   return found == entries.end() ? nullptr : found->key;
 }
 
-// Builds the document from the parser's events. nlohmann's own builder looks for each new key among all before it, which
-// takes minutes for a vocabulary, and its objects copy all they hold when they grow. This one keeps what is open on
-// a stack and makes each container once, at its end, in its final size.
+// Builds the document from the parser's events. nlohmann's own builder looks for each new key among
+// all before it, which takes minutes for a vocabulary, and its objects copy all they hold when they
+// grow. This one keeps what is open on a stack and makes each container once, at its end, in its
+// final size.
 class Builder {
  public:
   using number_integer_t = Json::number_integer_t;
@@ -68,7 +74,9 @@ class Builder {
   bool start_array(std::size_t) { return open(); }
   bool end_array();
   bool end_object();
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+  bool parse_error(std::size_t position,
+                   const std::string&,
+                   const nlohmann::detail::exception& error) {
     error_position_ = position;
     problem_ = error.what();
     return false;
@@ -76,7 +84,9 @@ class Builder {
 
   Json&& root() { return std::move(values_.front()); }
   const std::string& problem() const { return problem_; }
-  std::optional<std::size_t> error_position() const { return error_position_; }  // of a syntax error, bytes read
+  std::optional<std::size_t> error_position() const {
+    return error_position_;
+  }  // of a syntax error, bytes read
 
  private:
   struct Open {
@@ -110,7 +120,7 @@ bool Builder::open() {
 
 bool Builder::end_array() {
   const auto first = values_.begin() + static_cast<std::ptrdiff_t>(open_.back().first_value);
-  Json::array_t array(std::move_iterator(first), std::move_iterator(values_.end()));
+  Json::array_t array(std::make_move_iterator(first), std::make_move_iterator(values_.end()));
   values_.erase(first, values_.end());
   open_.pop_back();
   return put(std::move(array));
@@ -139,9 +149,11 @@ std::string Builder::location() const {
   for (std::size_t i = 0; i < open_.size(); ++i) {
     const bool is_last = i + 1 == open_.size();
     const std::size_t keys = (is_last ? keys_.size() : open_[i + 1].first_key) - open_[i].first_key;
-    const std::size_t values = (is_last ? values_.size() : open_[i + 1].first_value) - open_[i].first_value;
+    const std::size_t values =
+        (is_last ? values_.size() : open_[i + 1].first_value) - open_[i].first_value;
     pointer += '/';
-    pointer += keys == 0 ? std::to_string(values) : escaped_key(keys_[open_[i].first_key + keys - 1]);
+    pointer +=
+        keys == 0 ? std::to_string(values) : escaped_key(keys_[open_[i].first_key + keys - 1]);
   }
   constexpr std::size_t kMaxPointerBytes = 200;
   if (pointer.empty() || pointer.size() > kMaxPointerBytes) return "";
@@ -151,7 +163,8 @@ std::string Builder::location() const {
 struct Literal {
   std::string_view written, read;
 };
-constexpr Literal kLiterals[] = {{"NaN", "null"}, {"-Infinity", "null     "}, {"Infinity", "null    "}};
+constexpr Literal kLiterals[] = {
+    {"NaN", "null"}, {"-Infinity", "null     "}, {"Infinity", "null    "}};
 
 struct PlainText {
   std::string text;
@@ -168,12 +181,14 @@ PlainText without_python_literals(std::string_view text) {
     if (c == '"') in_string = !in_string;
     if (in_string && c == '\\' && i + 1 < text.size()) plain.text += text[i++];
     if (!in_string && (c == 'N' || c == 'I' || c == '-')) {
-      const auto* literal = std::find_if(std::begin(kLiterals), std::end(kLiterals), [&](const Literal& candidate) {
-        return text.substr(i).starts_with(candidate.written);
-      });
+      const auto* literal =
+          std::find_if(std::begin(kLiterals), std::end(kLiterals), [&](const Literal& candidate) {
+            return text.substr(i).starts_with(candidate.written);
+          });
       if (literal != std::end(kLiterals)) {
         plain.text += literal->read;
-        if (literal->read.size() > literal->written.size()) plain.grown.push_back(plain.text.size());
+        if (literal->read.size() > literal->written.size())
+          plain.grown.push_back(plain.text.size());
         i += literal->written.size() - 1;
         continue;
       }
@@ -183,41 +198,46 @@ PlainText without_python_literals(std::string_view text) {
   return plain;
 }
 
-// "config.json:3:14", counted from 1, columns in bytes.
-std::string place_of(std::string_view text, std::size_t position, const std::string& place) {
-  const std::string_view before = text.substr(0, std::min(position, text.size()));
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  return fmt::format("{}:{}:{}", place, line, before.size() - line_start + 1);
+// "config.json:3:14".
+std::string place_of(std::string_view text, std::size_t offset, const std::string& place) {
+  const TextPosition at = position_in_text(text, offset);
+  return fmt::format("{}:{}:{}", place, at.line, at.column);
 }
 
-// "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error ..." without what place_of says.
+// "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error ..." without what
+// place_of says.
 std::string_view bare_message(std::string_view message) {
   const std::size_t start = message.find("column ");
   const std::size_t colon = message.find(": ", start == std::string_view::npos ? 0 : start);
   return colon == std::string_view::npos ? message : message.substr(colon + 2);
 }
 
-[[noreturn]] void fail_parse(const Builder& builder, std::string_view text, const PlainText& plain,
+[[noreturn]] void fail_parse(const Builder& builder,
+                             std::string_view text,
+                             const PlainText& plain,
                              const std::string& place) {
   const auto read = builder.error_position();
   if (!read) fail<FormatError>("{}: {}", place, builder.problem());
   // The parser counts the bytes it has read, the offending one included.
   const std::size_t position = *read == 0 ? 0 : *read - 1;
-  const auto grown = std::upper_bound(plain.grown.begin(), plain.grown.end(), position) - plain.grown.begin();
-  fail<FormatError>("{}: not valid JSON: {}", place_of(text, position - static_cast<std::size_t>(grown), place),
+  const auto grown =
+      std::upper_bound(plain.grown.begin(), plain.grown.end(), position) - plain.grown.begin();
+  fail<FormatError>("{}: not valid JSON: {}",
+                    place_of(text, position - static_cast<std::size_t>(grown), place),
                     bare_message(builder.problem()));
 }
 
 bool may_have_python_literals(std::string_view text) {
-  return text.find("NaN") != std::string_view::npos || text.find("Infinity") != std::string_view::npos;
+  return text.find("NaN") != std::string_view::npos ||
+         text.find("Infinity") != std::string_view::npos;
 }
 
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& place, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
-    fail<FormatError>("{}: expected at most {} bytes of JSON, found {}", place, limits.max_bytes, text.size());
+    fail<FormatError>(
+        "{}: expected at most {} bytes of JSON, found {}", place, limits.max_bytes, text.size());
   // nlohmann takes a zero byte for the end of the text.
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos)
     fail<FormatError>("{}: not valid JSON: a zero byte", place_of(text, zero, place));
@@ -225,7 +245,8 @@ Json parse_json(std::string_view text, const std::string& place, const JsonLimit
   if (may_have_python_literals(text)) plain = without_python_literals(text);
   const std::string_view parsed = plain.text.empty() ? text : std::string_view(plain.text);
   Builder builder(limits.max_depth);
-  if (!Json::sax_parse(parsed.begin(), parsed.end(), &builder)) fail_parse(builder, text, plain, place);
+  if (!Json::sax_parse(parsed.begin(), parsed.end(), &builder))
+    fail_parse(builder, text, plain, place);
   return builder.root();
 }
 

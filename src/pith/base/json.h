@@ -19,43 +19,49 @@ struct JsonLimits {
   std::size_t max_depth = 64;
 };
 
-// Parses one document. Rejects what breaks the limits, duplicate keys, invalid UTF-8 and trailing text; accepts the
-// literals NaN and Infinity that Python writes (as null). `place` names the source in errors, which give line and column.
-// Throws FormatError.
+// Parses one document. Rejects what breaks the limits, duplicate keys, invalid UTF-8 and trailing
+// text; accepts the literals NaN and Infinity that Python writes (as null). `place` names the
+// source in errors, which give line and column. Throws FormatError.
 Json parse_json(std::string_view text, const std::string& place, const JsonLimits& limits = {});
 Json read_json_file(const std::filesystem::path& path, const JsonLimits& limits = {});
 
 // A key as it stands in a JSON pointer (RFC 6901).
 std::string escaped_key(std::string_view key);
 
-// A value and where it stands; every error says "config.json: at /rope_scaling/factor: expected ..., found ...".
-// A null value counts as absent. Borrows the document.
+// A value and where it stands; every error says "config.json: at /rope_scaling/factor: expected
+// ..., found ...". A null value counts as absent. Borrows the document.
 class JsonCursor {
  public:
   JsonCursor(const Json& root, std::string place) : JsonCursor(&root, std::move(place), "") {}
 
-  bool has(std::string_view key) const;               // present and not null
-  JsonCursor at(std::string_view key) const;          // throws FormatError if absent
+  bool has(std::string_view key) const;       // present and not null
+  JsonCursor at(std::string_view key) const;  // throws FormatError if absent
   std::optional<JsonCursor> find(std::string_view key) const;
-  std::vector<JsonCursor> items() const;              // of an array
+  std::vector<JsonCursor> items() const;                            // of an array
   std::vector<std::pair<std::string, JsonCursor>> members() const;  // of an object
 
   std::string string() const;
   bool boolean() const;
-  double number() const;                              // finite
-  std::int64_t integer(std::int64_t low, std::int64_t high) const;  // integral value within [low, high]
+  double number() const;  // finite
+  std::int64_t integer(std::int64_t low,
+                       std::int64_t high) const;  // integral value within [low, high]
 
   // The value under `key`, or `otherwise` when absent or null.
   std::string string_or(std::string_view key, std::string otherwise) const;
   bool boolean_or(std::string_view key, bool otherwise) const;
   double number_or(std::string_view key, double otherwise) const;
-  std::int64_t integer_or(std::string_view key, std::int64_t otherwise, std::int64_t low, std::int64_t high) const;
+  std::int64_t integer_or(std::string_view key,
+                          std::int64_t otherwise,
+                          std::int64_t low,
+                          std::int64_t high) const;
 
   const Json& json() const { return *value_; }
   const std::string& place() const { return place_; }
-  const std::string& pointer() const { return pointer_; }  // "/rope_scaling/factor"
-  [[noreturn]] void fail(std::string_view expected) const;               // found: this value, shortened
-  [[noreturn]] void fail(std::string_view expected, std::string_view found, std::string_view remedy = {}) const;
+  const std::string& pointer() const { return pointer_; }   // "/rope_scaling/factor"
+  [[noreturn]] void fail(std::string_view expected) const;  // found: this value, shortened
+  [[noreturn]] void fail(std::string_view expected,
+                         std::string_view found,
+                         std::string_view remedy = {}) const;
 
  private:
   JsonCursor(const Json* value, std::string place, std::string pointer)

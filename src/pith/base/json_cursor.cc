@@ -17,7 +17,8 @@ std::string shown(const Json& value) {
   const bool is_long = text.size() > kMaxShownBytes;
   if (is_long) {
     std::size_t end = kMaxShownBytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+      --end;  // not inside a character
     text.resize(end);
   }
   return Json(text + (is_long ? "..." : "")).dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -29,7 +30,8 @@ std::optional<JsonCursor> JsonCursor::find(std::string_view key) const {
   const auto* object = value_->get_ptr<const Json::object_t*>();
   if (object == nullptr) fail("an object");
   for (const auto& [name, value] : *object)
-    if (name == key && !value.is_null()) return JsonCursor(&value, place_, pointer_ + "/" + escaped_key(key));
+    if (name == key && !value.is_null())
+      return JsonCursor(&value, place_, pointer_ + "/" + escaped_key(key));
   return std::nullopt;
 }
 
@@ -45,7 +47,8 @@ std::vector<JsonCursor> JsonCursor::items() const {
   if (array == nullptr) fail("an array");
   std::vector<JsonCursor> items;
   items.reserve(array->size());
-  for (const Json& item : *array) items.push_back(JsonCursor(&item, place_, fmt::format("{}/{}", pointer_, items.size())));
+  for (const Json& item : *array)
+    items.push_back(JsonCursor(&item, place_, fmt::format("{}/{}", pointer_, items.size())));
   return items;
 }
 
@@ -85,7 +88,8 @@ std::int64_t JsonCursor::integer(std::int64_t low, std::int64_t high) const {
   } else if (value_->is_number_integer()) {
     value = value_->get<std::int64_t>();
   } else {
-    // Python writes 1e6 where it computed an integer as a float; beyond 2^53 such a number is not exact.
+    // Python writes 1e6 where it computed an integer as a float; beyond 2^53 such a number is not
+    // exact.
     const double real = value_->is_number_float() ? value_->get<double>() : NAN;
     if (!(std::abs(real) <= 0x1p53) || real != std::trunc(real)) fail(expected);
     value = static_cast<std::int64_t>(real);
@@ -109,7 +113,9 @@ double JsonCursor::number_or(std::string_view key, double otherwise) const {
   return found ? found->number() : otherwise;
 }
 
-std::int64_t JsonCursor::integer_or(std::string_view key, std::int64_t otherwise, std::int64_t low,
+std::int64_t JsonCursor::integer_or(std::string_view key,
+                                    std::int64_t otherwise,
+                                    std::int64_t low,
                                     std::int64_t high) const {
   const auto found = find(key);
   return found ? found->integer(low, high) : otherwise;
@@ -117,11 +123,14 @@ std::int64_t JsonCursor::integer_or(std::string_view key, std::int64_t otherwise
 
 void JsonCursor::fail(std::string_view expected) const { fail(expected, shown(*value_)); }
 
-void JsonCursor::fail(std::string_view expected, std::string_view found, std::string_view remedy) const {
-  throw FormatError(ErrorParts{.place = pointer_.empty() ? place_ : fmt::format("{}: at {}", place_, pointer_),
-                               .expected = std::string(expected),
-                               .found = std::string(found),
-                               .remedy = std::string(remedy)});
+void JsonCursor::fail(std::string_view expected,
+                      std::string_view found,
+                      std::string_view remedy) const {
+  throw FormatError(
+      ErrorParts{.place = pointer_.empty() ? place_ : fmt::format("{}: at {}", place_, pointer_),
+                 .expected = std::string(expected),
+                 .found = std::string(found),
+                 .remedy = std::string(remedy)});
 }
 
 }  // namespace pith

@@ -26,7 +26,7 @@ const LevelRow& row_of(LogLevel level) { return kLevels[static_cast<std::size_t>
 
 spdlog::logger& logger() {
   // Never destroyed: threads may log while statics go.
-  static spdlog::logger& the_logger = [] () -> spdlog::logger& {
+  static spdlog::logger& the_logger = []() -> spdlog::logger& {
     auto* created = new spdlog::logger("pith", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     created->set_pattern("%v");
     created->flush_on(spdlog::level::debug);

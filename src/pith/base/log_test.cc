@@ -11,7 +11,8 @@ TEST(Log, LinesGoToStderrWithTheirLevel) {
   log_warning("[stage] lost={}", 2);
   log_line(LogLevel::kError, "100% {} %v");  // no format of anybody
   log_line(LogLevel::kDebug, "unseen by default");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "[stage] key=1 {}\nwarning: [stage] lost=2\nerror: 100% {} %v\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "[stage] key=1 {}\nwarning: [stage] lost=2\nerror: 100% {} %v\n");
 }
 
 TEST(Log, TheLevelFilters) {

@@ -25,9 +25,13 @@ const char* kind_name(mode_t mode) {
 enum class Rounding { kOutward, kInward };
 
 // Advises on the pages that cover `range` (outward) or lie wholly in it (inward).
-void advise(std::span<const std::byte> file, std::span<const std::byte> range, Rounding rounding, int advice) {
+void advise(std::span<const std::byte> file,
+            std::span<const std::byte> range,
+            Rounding rounding,
+            int advice) {
   if (range.empty()) return;
-  PITH_CHECK(range.data() >= file.data() && range.data() + range.size() <= file.data() + file.size());
+  PITH_CHECK(range.data() >= file.data() &&
+             range.data() + range.size() <= file.data() + file.size());
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   auto first = reinterpret_cast<std::uintptr_t>(range.data());
   auto last = first + range.size();
@@ -53,10 +57,13 @@ OpenedFile open_regular_file(const std::filesystem::path& path) {
   FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor.valid()) fail_errno(path.string(), "cannot open");
   struct stat status {};
-  if (::fstat(descriptor.get(), &status) != 0) fail_errno(path.string(), "cannot read its attributes");
+  if (::fstat(descriptor.get(), &status) != 0)
+    fail_errno(path.string(), "cannot read its attributes");
   if (!S_ISREG(status.st_mode)) {
-    throw FormatError(
-        ErrorParts{.place = path.string(), .expected = "a file", .found = kind_name(status.st_mode), .remedy = ""});
+    throw FormatError(ErrorParts{.place = path.string(),
+                                 .expected = "a file",
+                                 .found = kind_name(status.st_mode),
+                                 .remedy = ""});
   }
   return {std::move(descriptor), static_cast<std::uint64_t>(status.st_size)};
 }

@@ -8,11 +8,12 @@
 
 namespace pith {
 
-// Owns a private read-only mapping of a whole regular file; an empty file gives an empty span. Share it with
-// std::shared_ptr<const MappedFile> when views outlive the opener.
+// Owns a private read-only mapping of a whole regular file; an empty file gives an empty span.
+// Share it with std::shared_ptr<const MappedFile> when views outlive the opener.
 class MappedFile {
  public:
-  // Throws FormatError if the path is missing, not a regular file (a folder, a device, a pipe) or unreadable.
+  // Throws FormatError if the path is missing, not a regular file (a folder, a device, a pipe) or
+  // unreadable.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -29,7 +30,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-// The whole of a file as text. Throws FormatError as MappedFile does, or if it is larger than `max_bytes`.
+// The whole of a file as text. Throws FormatError as MappedFile does, or if it is larger than
+// `max_bytes`.
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes);
 
 }  // namespace pith

@@ -33,10 +33,12 @@ TEST(MappedFile, RefusesWhatIsNoFile) {
   const auto message = [](const std::filesystem::path& path) {
     return message_of<FormatError>([&] { MappedFile{path}; });
   };
-  EXPECT_EQ(message(folder / "none"), (folder / "none").string() + ": cannot open: No such file or directory");
+  EXPECT_EQ(message(folder / "none"),
+            (folder / "none").string() + ": cannot open: No such file or directory");
   EXPECT_EQ(message(folder.path()), folder.path().string() + ": expected a file, found a folder");
   EXPECT_EQ(message("/dev/null"), "/dev/null: expected a file, found a device");
-  EXPECT_EQ(message(folder / "pipe"), (folder / "pipe").string() + ": expected a file, found a pipe");
+  EXPECT_EQ(message(folder / "pipe"),
+            (folder / "pipe").string() + ": expected a file, found a pipe");
   EXPECT_EQ(message(""), ": cannot open: No such file or directory");
 }
 
@@ -47,7 +49,8 @@ TEST(MappedFile, AdviceChangesNoByte) {
   for (int i = 0; i < 50000; ++i) text += static_cast<char>(random.bits(i));
   write_plainly(folder / "a", text);
   const MappedFile file(folder / "a");
-  for (const auto& [first, count] : {std::pair{0, 50000}, {1, 1}, {4095, 2}, {4096, 4096}, {49999, 1}, {100, 0}}) {
+  for (const auto& [first, count] :
+       {std::pair{0, 50000}, {1, 1}, {4095, 2}, {4096, 4096}, {49999, 1}, {100, 0}}) {
     const auto range = file.bytes().subspan(first, count);
     file.will_need(range);
     file.dont_need(range);

@@ -28,7 +28,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kSampleInterval = std::chrono::milliseconds(2);
 constexpr auto kTreeInterval = std::chrono::milliseconds(50);
-// Looking for children reads a file for each process of the machine: let it take at most a fiftieth of the time.
+// Looking for children reads a file for each process of the machine: let it take at most a fiftieth
+// of the time.
 constexpr int kTreeCostFactor = 50;
 
 // A file of /proc; "" if the process is gone. 4 KiB hold every file read here.
@@ -57,9 +58,11 @@ std::uint64_t status_bytes(std::string_view status, std::string_view field) {
 
 MemoryUse use_of(const char* process) {
   std::array<char, 4096> buffer;
-  const std::string_view status = read_proc(fmt::format("/proc/{}/status", process).c_str(), buffer);
-  return {.resident_bytes = status_bytes(status, "\nRssAnon:") + status_bytes(status, "\nRssShmem:"),
-          .mapped_file_bytes = status_bytes(status, "\nRssFile:")};
+  const std::string_view status =
+      read_proc(fmt::format("/proc/{}/status", process).c_str(), buffer);
+  return {
+      .resident_bytes = status_bytes(status, "\nRssAnon:") + status_bytes(status, "\nRssShmem:"),
+      .mapped_file_bytes = status_bytes(status, "\nRssFile:")};
 }
 
 struct Process {
@@ -72,10 +75,12 @@ std::optional<Process> process_of(const char* id) {
   const std::string_view stat = read_proc(fmt::format("/proc/{}/stat", id).c_str(), buffer);
   const std::size_t name_end = stat.rfind(')');
   if (name_end == std::string_view::npos || stat.size() < name_end + 4) return std::nullopt;
-  return Process{static_cast<int>(leading_number(id)), static_cast<int>(leading_number(stat.substr(name_end + 4)))};
+  return Process{static_cast<int>(leading_number(id)),
+                 static_cast<int>(leading_number(stat.substr(name_end + 4)))};
 }
 
-// All descendants of this process. Read from /proc/PID/stat, since many kernels have no /proc/PID/task/TID/children.
+// All descendants of this process. Read from /proc/PID/stat, since many kernels have no
+// /proc/PID/task/TID/children.
 std::vector<int> descendants() {
   std::vector<Process> processes;
   DIR* folder = ::opendir("/proc");
@@ -103,26 +108,21 @@ MemoryUse use_of_descendants() {
   return total;
 }
 
-// Samples this process by /proc/self/statm, a tenth of the cost of status, and adds what statm does not tell (RssShmem)
-// and the children, read less often.
+// Samples this process by /proc/self/statm, a tenth of the cost of status, and adds what statm does
+// not tell (RssShmem) and the children, read less often.
 class Meter {
  public:
-  void sample() {
+  std::uint64_t sample() {
     const std::lock_guard lock(mutex_);
     const auto now = Clock::now();
     if (now >= next_tree_) look_around(now);
     raise(private_bytes() + beside_);
+    return peak_;
   }
 
   MemoryUse look() {
     const std::lock_guard lock(mutex_);
     return look_around(Clock::now());
-  }
-
-  std::uint64_t peak() {
-    const std::lock_guard lock(mutex_);
-    look_around(Clock::now());
-    return peak_;
   }
 
   void reset() {
@@ -162,7 +162,8 @@ class Meter {
   std::mutex mutex_;
   FileDescriptor statm_{::open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
   std::uint64_t page_bytes_ = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  std::uint64_t beside_ = 0;  // RssShmem of this process and all of its children, when last looked at
+  std::uint64_t beside_ =
+      0;  // RssShmem of this process and all of its children, when last looked at
   std::uint64_t peak_ = 0;
   Clock::time_point next_tree_{};
 };
@@ -191,7 +192,7 @@ void start_memory_meter() {
   });
 }
 
-std::uint64_t memory_peak_bytes() { return meter().peak(); }
+std::uint64_t memory_peak_bytes() { return meter().sample(); }
 
 void reset_memory_peak() { meter().reset(); }
 

@@ -1,4 +1,5 @@
-// What Pith calls memory: RssAnon + RssShmem of the process and its children. Mapped file pages are apart.
+// What Pith calls memory: RssAnon + RssShmem of the process and its children. Mapped file pages are
+// apart.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,10 @@ struct MemoryUse {
 };
 MemoryUse memory_now();
 
-// The highest resident_bytes since start_memory_meter() or the last reset, as a sampling thread (every 2 ms) and the
-// calls themselves have seen it. The meter runs once a process.
+// The highest resident_bytes since start_memory_meter() or the last reset, as a sampling thread
+// (every 2 ms; children every 50 ms) and the calls themselves have seen it. The meter runs once a
+// process. memory_now() reads a file of /proc for each process of the machine, about 1 ms;
+// memory_peak_bytes() takes microseconds.
 void start_memory_meter();
 std::uint64_t memory_peak_bytes();
 void reset_memory_peak();

@@ -17,12 +17,14 @@ namespace pith {
 namespace {
 
 constexpr std::size_t kBlock = std::size_t{64} << 20;
-constexpr std::size_t kSlack = std::size_t{8} << 20;  // what the rest of the process may come and go by
+constexpr std::size_t kSlack = std::size_t{8}
+                               << 20;  // what the rest of the process may come and go by
 
 // A mapping of its own, so that freeing it gives the pages back at once.
 class Pages {
  public:
-  explicit Pages(int sharing) : start_(::mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0)) {
+  explicit Pages(int sharing)
+      : start_(::mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0)) {
     std::memset(start_, 1, kBlock);
   }
   ~Pages() { ::munmap(start_, kBlock); }
@@ -51,7 +53,8 @@ TEST(Memory, FilePagesAreApart) {
   EXPECT_EQ(sum, kBlock / 4096 * 'x');
   const MemoryUse with = memory_now();
   EXPECT_LT(with.resident_bytes, before.resident_bytes + kSlack);
-  EXPECT_NEAR(static_cast<double>(with.mapped_file_bytes - before.mapped_file_bytes), kBlock, kSlack);
+  EXPECT_NEAR(
+      static_cast<double>(with.mapped_file_bytes - before.mapped_file_bytes), kBlock, kSlack);
   file.dont_need(file.bytes());
   EXPECT_LT(memory_now().mapped_file_bytes, before.mapped_file_bytes + kSlack);
 }
@@ -64,7 +67,8 @@ TEST(Memory, CountsChildren) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    void* start = ::mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* start =
+        ::mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     std::memset(start, 1, kBlock);
     char c = 0;
     if (::write(ready[1], &c, 1) != 1 || ::read(leave[0], &c, 1) != 1) ::_exit(1);
@@ -99,7 +103,8 @@ TEST(MemoryMeter, SamplingIsCheap) {
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-  const double seconds = static_cast<double>(after.tv_sec - before.tv_sec) + 1e-9 * static_cast<double>(after.tv_nsec - before.tv_nsec);
+  const double seconds = static_cast<double>(after.tv_sec - before.tv_sec) +
+                         1e-9 * static_cast<double>(after.tv_nsec - before.tv_nsec);
   EXPECT_LT(seconds, 0.05);  // a tenth of a core would be far too much; about 0.01 s here
 }
 

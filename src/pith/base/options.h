@@ -1,11 +1,12 @@
-// Options structs: plain aggregates with one `visit` that lists each field once, with its help text. Command line, JSON
-// record, recipe keys and printout all come from it.
+// Options structs: plain aggregates with one `visit` that lists each field once, with its help
+// text. Command line, JSON record, recipe keys and printout all come from it.
 //
 //   struct QuantizeOptions { int bits = 4; std::optional<std::string> layers; };
-//   void visit(QuantizeOptions& o, auto&& v) { v("bits", o.bits, "bits a weight, 1 to 8"); v("layers", o.layers, "..."); }
+//   void visit(QuantizeOptions& o, auto&& v) { v("bits", o.bits, "bits a weight, 1 to 8");
+//   v("layers", o.layers, "..."); }
 //
-// Field types: bool, integers, double, std::string, std::filesystem::path, enums with an enum_table, ByteSize,
-// std::optional and std::vector of these.
+// Field types: bool, integers, double, std::string, std::filesystem::path, enums with an
+// enum_table, ByteSize, std::optional and std::vector of these.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ Json option_to_json(const T& value) {
     return value.bytes;
   } else if constexpr (requires { value.has_value(); }) {
     return value ? option_to_json(*value) : Json(nullptr);
-  } else if constexpr (requires { value.push_back(value.front()); } && !std::is_same_v<T, std::string>) {
+  } else if constexpr (!std::is_same_v<T, std::string> && requires { value.front(); }) {
     Json list = Json::array();
     for (const auto& item : value) list.push_back(option_to_json<typename T::value_type>(item));
     return list;
@@ -50,8 +51,9 @@ template <class Options>
 Json options_to_json(const Options& options) {
   Json record = Json::object();
   Options copy = options;  // `visit` serves reading and writing alike
-  visit(copy,
-        [&record](std::string_view name, const auto& field, std::string_view) { record[std::string(name)] = option_to_json(field); });
+  visit(copy, [&record](std::string_view name, const auto& field, std::string_view) {
+    record[std::string(name)] = option_to_json(field);
+  });
   return record;
 }
 

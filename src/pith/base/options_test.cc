@@ -38,9 +38,10 @@ void visit(Options& o, auto&& v) {
 }
 
 TEST(Options, TheRecordHoldsEachFieldInOrder) {
-  EXPECT_EQ(options_to_json(Options{}).dump(),
-            R"({"bits":4,"range":0.5,"symmetric":false,"method":"nf4","layers":"mlp.*","model":"models/a",)"
-            R"("max_memory":2048,"skip":null,"other":"rtn","groups":[32,64],"methods":["rtn","nf4"]})");
+  EXPECT_EQ(
+      options_to_json(Options{}).dump(),
+      R"({"bits":4,"range":0.5,"symmetric":false,"method":"nf4","layers":"mlp.*","model":"models/a",)"
+      R"("max_memory":2048,"skip":null,"other":"rtn","groups":[32,64],"methods":["rtn","nf4"]})");
 }
 
 }  // namespace

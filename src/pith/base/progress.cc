@@ -51,20 +51,26 @@ std::string clock_text(double seconds) {
 }
 
 // Three figures: "0.31", "3.10", "31.0", "3100".
-std::string rate_text(double rate) { return fmt::format("{:.{}f}", rate, rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0); }
+std::string rate_text(double rate) {
+  return fmt::format("{:.{}f}", rate, rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0);
+}
 
 }  // namespace
 
 std::string progress_line(const ProgressState& state) {
   const std::uint64_t done = std::min(state.done, state.total);
-  const double fraction = state.total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(state.total);
+  const double fraction =
+      state.total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(state.total);
   const double rate = state.seconds > 0 ? static_cast<double>(done) / state.seconds : 0.0;
   std::string line = state.label.empty() ? "" : state.label + " ";
   line += fmt::format("[{}] {}/{} {}", bar(fraction), done, state.total, state.unit);
   if (rate > 0) {
-    line += fmt::format("  {}/s  ETA {}", rate_text(rate), clock_text(static_cast<double>(state.total - done) / rate));
+    line += fmt::format("  {}/s  ETA {}",
+                        rate_text(rate),
+                        clock_text(static_cast<double>(state.total - done) / rate));
   }
-  line += fmt::format("  mem {} (peak {})", format_size(state.memory_bytes), format_size(state.peak_bytes));
+  line += fmt::format(
+      "  mem {} (peak {})", format_size(state.memory_bytes), format_size(state.peak_bytes));
   return line;
 }
 

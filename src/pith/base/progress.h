@@ -7,8 +7,8 @@
 
 namespace pith {
 
-// Draws at most ten times a second and only when stderr is a terminal (set_progress_enabled(false) silences it too).
-// The destructor ends the line. Not for use by several threads at once.
+// Draws at most ten times a second and only when stderr is a terminal (set_progress_enabled(false)
+// silences it too). The destructor ends the line. Not for use by several threads at once.
 class Progress {
  public:
   Progress(std::string label, std::uint64_t total, std::string unit);
@@ -28,12 +28,13 @@ class Progress {
 
 void set_progress_enabled(bool enabled);
 
-// Takes a drawn line off the terminal, so that something else can be printed; it comes back with the next drawing.
+// Takes a drawn line off the terminal, so that something else can be printed; it comes back with
+// the next drawing.
 void erase_progress_line();
 
 // "[====>    ] 12/210 matrices  3.1/s  ETA 1:04  mem 214 MiB (peak 301 MiB)"; exposed for tests.
 struct ProgressState {
-  std::string label, unit;
+  std::string label{}, unit{};
   std::uint64_t done = 0, total = 0;
   double seconds = 0;
   std::uint64_t memory_bytes = 0, peak_bytes = 0;

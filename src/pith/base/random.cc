@@ -42,11 +42,14 @@ std::array<std::uint32_t, 4> Random::block(std::uint64_t counter) const {
 
 std::uint32_t Random::bits(std::uint64_t index) const { return block(index / 4)[index % 4]; }
 
-double Random::uniform(std::uint64_t index) const { return unit_interval(bits64(block(index / 2), index % 2)); }
+double Random::uniform(std::uint64_t index) const {
+  return unit_interval(bits64(block(index / 2), index % 2));
+}
 
 float Random::normal(std::uint64_t index) const {
   const auto words = block(index / 2);
-  const double radius_draw = 1.0 - unit_interval(bits64(words, 0));  // (0, 1]: the logarithm stays finite
+  const double radius_draw =
+      1.0 - unit_interval(bits64(words, 0));  // (0, 1]: the logarithm stays finite
   const double angle = 2 * std::numbers::pi * unit_interval(bits64(words, 1));
   const double radius = std::sqrt(-2 * std::log(radius_draw));
   return static_cast<float>(radius * (index % 2 == 0 ? std::cos(angle) : std::sin(angle)));

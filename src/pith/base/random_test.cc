@@ -16,13 +16,16 @@ namespace {
 
 using testing::ElementsAre;
 
-// Random123 1.14, tests/kat_vectors, philox4x32 10: counter words 0..3 are (counter, stream), key words are the seed.
+// Random123 1.14, tests/kat_vectors, philox4x32 10: counter words 0..3 are (counter, stream), key
+// words are the seed.
 TEST(Random, EqualsTheKnownAnswersOfRandom123) {
   EXPECT_THAT(Random(0, 0).block(0), ElementsAre(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
   const std::uint64_t ones = ~std::uint64_t{0};
-  EXPECT_THAT(Random(ones, ones).block(ones), ElementsAre(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
+  EXPECT_THAT(Random(ones, ones).block(ones),
+              ElementsAre(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
   const Random pi(0x299f31d0a4093822, 0x0370734413198a2e);
-  EXPECT_THAT(pi.block(0x85a308d3243f6a88), ElementsAre(0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1));
+  EXPECT_THAT(pi.block(0x85a308d3243f6a88),
+              ElementsAre(0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1));
 }
 
 TEST(Random, BitsAreTheWordsOfTheBlocks) {
@@ -47,7 +50,8 @@ TEST(Random, IsTheSameForAnyThreadCount) {
 TEST(Random, SeedsAndStreamsDiffer) {
   std::set<std::uint32_t> first;
   for (std::uint64_t seed = 0; seed < 10; ++seed)
-    for (std::uint64_t stream = 0; stream < 10; ++stream) first.insert(Random(seed, stream).bits(0));
+    for (std::uint64_t stream = 0; stream < 10; ++stream)
+      first.insert(Random(seed, stream).bits(0));
   EXPECT_EQ(first.size(), 100u);
 }
 
@@ -90,10 +94,12 @@ TEST(Random, BelowIsEvenAndInRange) {
   const Random random(3, 0);
   std::array<int, 6> counts{};
   for (int i = 0; i < kCount; ++i) ++counts.at(random.below(i, 6));
-  for (const int count : counts) EXPECT_NEAR(count, kCount / 6, 5 * std::sqrt(kCount / 6.0 * 5 / 6));
+  for (const int count : counts)
+    EXPECT_NEAR(count, kCount / 6, 5 * std::sqrt(kCount / 6.0 * 5 / 6));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(random.below(i, 1), 0u);
   bool above_half = false;
-  for (int i = 0; i < 100; ++i) above_half |= random.below(i, ~std::uint64_t{0}) > (std::uint64_t{1} << 63);
+  for (int i = 0; i < 100; ++i)
+    above_half |= random.below(i, ~std::uint64_t{0}) > (std::uint64_t{1} << 63);
   EXPECT_TRUE(above_half);
   EXPECT_THROW(random.below(0, 0), InternalError);
 }
@@ -113,7 +119,8 @@ TEST(RandomPermutation, AllOrdersAreEquallyLikely) {
   std::map<std::vector<std::uint32_t>, int> counts;
   for (int seed = 0; seed < kCount; ++seed) ++counts[random_permutation(3, Random(seed, 0))];
   ASSERT_EQ(counts.size(), 6u);
-  for (const auto& [order, count] : counts) EXPECT_NEAR(count, kCount / 6, 5 * std::sqrt(kCount / 6.0 * 5 / 6));
+  for (const auto& [order, count] : counts)
+    EXPECT_NEAR(count, kCount / 6, 5 * std::sqrt(kCount / 6.0 * 5 / 6));
 }
 
 TEST(StreamOf, IsFnv1a) {

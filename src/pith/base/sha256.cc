@@ -1,5 +1,5 @@
-// The functions below are deprecated for EVP, which would pull most of libcrypto into a static program; they are three
-// objects and use the CPU's SHA instructions just as well.
+// The functions below are deprecated for EVP, which would pull most of libcrypto into a static
+// program; they are three objects and use the CPU's SHA instructions just as well.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "pith/base/sha256.h"

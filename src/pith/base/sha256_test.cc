@@ -9,15 +9,19 @@
 namespace pith {
 namespace {
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 // FIPS 180-4 examples, as NIST publishes them.
 TEST(Sha256, EqualsThePublishedExamples) {
   EXPECT_EQ(sha256_hex({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(sha256_hex(bytes_of("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(bytes_of("abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256_hex(bytes_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(sha256_hex(bytes_of(std::string(1000000, 'a'))), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(sha256_hex(bytes_of(std::string(1000000, 'a'))),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(Sha256, PartsAndFilesGiveTheHashOfTheWhole) {
@@ -46,7 +50,8 @@ TEST(Sha256, EndsWithHex) {
 
 TEST(Sha256, FileErrorsNameTheFile) {
   const TestFolder folder;
-  EXPECT_EQ(message_of<FormatError>([&] { sha256_file(folder / "none"); }), (folder / "none").string() + ": cannot open: No such file or directory");
+  EXPECT_EQ(message_of<FormatError>([&] { sha256_file(folder / "none"); }),
+            (folder / "none").string() + ": cannot open: No such file or directory");
   EXPECT_THROW(sha256_file(folder.path()), FormatError);
 }
 

@@ -13,7 +13,8 @@ struct Unit {
   std::string_view name;
   std::uint64_t bytes;
 };
-constexpr std::array<Unit, 3> kUnits{{{"GiB", std::uint64_t{1} << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}};
+constexpr std::array<Unit, 3> kUnits{
+    {{"GiB", std::uint64_t{1} << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}};
 
 [[noreturn]] void fail_size(std::string_view text, std::string_view place, std::string remedy) {
   throw UserError(ErrorParts{.place = std::string(place),
@@ -30,17 +31,25 @@ std::uint64_t unit_bytes(std::string_view unit, std::string_view text, std::stri
   fail_size(text, place, "units are KiB, MiB and GiB, powers of 1024");
 }
 
-std::uint64_t whole_bytes(std::string_view digits, std::uint64_t unit, std::string_view text, std::string_view place) {
+std::uint64_t whole_bytes(std::string_view digits,
+                          std::uint64_t unit,
+                          std::string_view text,
+                          std::string_view place) {
   std::uint64_t count = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
-  if (error != std::errc{} || count > UINT64_MAX / unit) fail_size(text, place, "the number is too large");
+  if (error != std::errc{} || count > UINT64_MAX / unit)
+    fail_size(text, place, "the number is too large");
   if (end != digits.data() + digits.size()) fail_size(text, place, "");
   return count * unit;
 }
 
-std::uint64_t part_bytes(std::string_view digits, std::uint64_t unit, std::string_view text, std::string_view place) {
+std::uint64_t part_bytes(std::string_view digits,
+                         std::uint64_t unit,
+                         std::string_view text,
+                         std::string_view place) {
   double count = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count, std::chars_format::fixed);
+  const auto [end, error] = std::from_chars(
+      digits.data(), digits.data() + digits.size(), count, std::chars_format::fixed);
   if (error != std::errc{} || end != digits.data() + digits.size()) fail_size(text, place, "");
   if (unit == 1) fail_size(text, place, "a number of bytes is whole");
   const double bytes = std::round(count * static_cast<double>(unit));

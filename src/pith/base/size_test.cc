@@ -23,10 +23,24 @@ TEST(ParseSize, SaysWhatIsWrong) {
   const std::string start = "--max-memory: expected a size such as 4096, 512MiB or 1.5GiB, found ";
   EXPECT_EQ(message("2GB"), start + "'2GB'; units are KiB, MiB and GiB, powers of 1024");
   EXPECT_EQ(message("1.5"), start + "'1.5'; a number of bytes is whole");
-  EXPECT_EQ(message("18446744073709551616"), start + "'18446744073709551616'; the number is too large");
+  EXPECT_EQ(message("18446744073709551616"),
+            start + "'18446744073709551616'; the number is too large");
   EXPECT_EQ(message("17179869184GiB"), start + "'17179869184GiB'; the number is too large");
-  EXPECT_EQ(message("9999999999999999.9GiB"), start + "'9999999999999999.9GiB'; the number is too large");
-  for (const std::string bad : {"", "-1", "GiB", "1.2.3KiB", ".", "1e3", "0x10", "nan", "inf", "1  MiB", "1 ", " 1", "1,5MiB"})
+  EXPECT_EQ(message("9999999999999999.9GiB"),
+            start + "'9999999999999999.9GiB'; the number is too large");
+  for (const std::string bad : {"",
+                                "-1",
+                                "GiB",
+                                "1.2.3KiB",
+                                ".",
+                                "1e3",
+                                "0x10",
+                                "nan",
+                                "inf",
+                                "1  MiB",
+                                "1 ",
+                                " 1",
+                                "1,5MiB"})
     EXPECT_TRUE(message(bad).starts_with(start + "'" + bad + "'")) << message(bad);
 }
 
@@ -44,7 +58,10 @@ TEST(FormatSize, IsReadBackWithinItsFigures) {
   for (std::uint64_t bytes = 1; bytes < std::uint64_t{1} << 50; bytes = bytes * 3 + 1) {
     const std::string text = format_size(bytes);
     if (text.ends_with(" B")) continue;
-    EXPECT_NEAR(static_cast<double>(parse_size(text, "x")), static_cast<double>(bytes), 0.0051 * static_cast<double>(bytes)) << text;
+    EXPECT_NEAR(static_cast<double>(parse_size(text, "x")),
+                static_cast<double>(bytes),
+                0.0051 * static_cast<double>(bytes))
+        << text;
   }
 }
 

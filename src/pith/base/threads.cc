@@ -22,7 +22,8 @@ namespace pith {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-// About 2 microseconds: catches the next of a row of short calls, yet leaves the core to other pools (OpenMP of torch).
+// About 2 microseconds: catches the next of a row of short calls, yet leaves the core to other
+// pools (OpenMP of torch).
 constexpr int kSpins = 64;
 // Ranges a thread gets on average: enough to even out cores of different speed.
 constexpr std::size_t kRangesPerThread = 8;
@@ -48,9 +49,11 @@ std::vector<int> allowed_processors() {
   return {};
 }
 
-// The hyper-threads that share a core with `processor`, "0,4"; its own number where the kernel does not tell.
+// The hyper-threads that share a core with `processor`, "0,4"; its own number where the kernel does
+// not tell.
 std::string core_name(int processor) {
-  std::ifstream file(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", processor));
+  std::ifstream file(
+      fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", processor));
   std::string siblings;
   if (!std::getline(file, siblings) || siblings.empty()) return fmt::format("only {}", processor);
   return siblings;
@@ -61,7 +64,7 @@ struct Job {
   std::size_t count;
   std::size_t range;  // items a call of body gets
   std::atomic<std::size_t> next{0};
-  std::mutex mutex;
+  std::mutex mutex{};
   std::exception_ptr failure{};  // guarded by mutex
 };
 
@@ -82,8 +85,8 @@ void work(Job& job) {
   inside_parallel_for = was_inside;
 }
 
-// Sleeping helpers and one job at a time. Whoever sees the job may join it; the caller waits only for those who did, so
-// a helper that wakes late costs nothing.
+// Sleeping helpers and one job at a time. Whoever sees the job may join it; the caller waits only
+// for those who did, so a helper that wakes late costs nothing.
 class Pool {
  public:
   // False if another thread's job is running.
@@ -115,7 +118,8 @@ class Pool {
   void serve() {
     std::uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
+      for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; ++i)
+        pause_briefly();
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
       seen = generation_.load(std::memory_order_relaxed);
@@ -131,7 +135,8 @@ class Pool {
   }
 
   void dismiss() {
-    for (int i = 0; i < kSpins && active_.load(std::memory_order_relaxed) != 0; ++i) pause_briefly();
+    for (int i = 0; i < kSpins && active_.load(std::memory_order_relaxed) != 0; ++i)
+      pause_briefly();
     std::unique_lock lock(mutex_);
     job_ = nullptr;
     idle_.wait(lock, [&] { return active_.load(std::memory_order_acquire) == 0; });
@@ -188,13 +193,16 @@ void set_num_threads(int n) {
   thread_setting().store(n, std::memory_order_relaxed);
 }
 
-void parallel_for(std::size_t count, std::size_t grain, const std::function<void(std::size_t, std::size_t)>& body) {
+void parallel_for(std::size_t count,
+                  std::size_t grain,
+                  const std::function<void(std::size_t, std::size_t)>& body) {
   if (count == 0) return;
   grain = std::max<std::size_t>(grain, 1);
   const std::size_t grains = (count - 1) / grain + 1;
   const auto threads = std::min(static_cast<std::size_t>(num_threads()), grains);
   if (threads == 1 || inside_parallel_for) return body(0, count);
-  const std::size_t grains_per_range = std::max<std::size_t>(1, grains / (threads * kRangesPerThread));
+  const std::size_t grains_per_range =
+      std::max<std::size_t>(1, grains / (threads * kRangesPerThread));
   Job job{.body = &body, .count = count, .range = grains_per_range * grain};
   if (!pool().run(job, static_cast<int>(threads))) return body(0, count);
   if (job.failure) std::rethrow_exception(job.failure);

@@ -130,8 +130,10 @@ TEST(Threads, IdleHelpersSleep) {
 TEST(Threads, TheSettingIsBounded) {
   const int before = num_threads();
   EXPECT_EQ(before, physical_cores());
-  EXPECT_EQ(message_of<UserError>([] { set_num_threads(0); }), "threads: expected 1 to 1024, found 0");
-  EXPECT_EQ(message_of<UserError>([] { set_num_threads(1025); }), "threads: expected 1 to 1024, found 1025");
+  EXPECT_EQ(message_of<UserError>([] { set_num_threads(0); }),
+            "threads: expected 1 to 1024, found 0");
+  EXPECT_EQ(message_of<UserError>([] { set_num_threads(1025); }),
+            "threads: expected 1 to 1024, found 1025");
   EXPECT_EQ(num_threads(), before);
 }
 

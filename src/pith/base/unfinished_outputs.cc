@@ -38,7 +38,8 @@ void remove_tree(const fs::path& path) noexcept {
 fs::path temporary_beside(const fs::path& target) {
   constexpr std::size_t kMaxNameBytes = 200;  // of the 255 that file systems allow
   const std::string name = target.filename().string().substr(0, kMaxNameBytes);
-  const std::string temporary = fmt::format(".{}.partial-{}-{:08x}", name, ::getpid(), std::random_device{}());
+  const std::string temporary =
+      fmt::format(".{}.partial-{}-{:08x}", name, ::getpid(), std::random_device{}());
   return fs::absolute(target).parent_path() / temporary;
 }
 
@@ -55,9 +56,12 @@ void discard_unfinished(const fs::path& temporary) noexcept {
   remove_tree(temporary);
 }
 
-void finish(const fs::path& temporary, const std::string& target, const std::function<void()>& rename) {
+void finish(const fs::path& temporary,
+            const std::string& target,
+            const std::function<void()>& rename) {
   const std::lock_guard lock(unfinished().mutex);
-  if (!unfinished().temporaries.contains(temporary)) fail<FormatError>("{}: interrupted before it was complete", target);
+  if (!unfinished().temporaries.contains(temporary))
+    fail<FormatError>("{}: interrupted before it was complete", target);
   rename();
   unfinished().temporaries.erase(temporary);
 }

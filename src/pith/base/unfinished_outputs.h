@@ -7,13 +7,17 @@
 
 namespace pith {
 
-// A fresh hidden name in the folder of `target`: ".NAME.partial-PID-xxxxxxxx". Absolute, so that a later chdir does no harm.
+// A fresh hidden name in the folder of `target`: ".NAME.partial-PID-xxxxxxxx". Absolute, so that a
+// later chdir does no harm.
 std::filesystem::path temporary_beside(const std::filesystem::path& target);
 
 void add_unfinished(const std::filesystem::path& temporary);
 // Forgets the temporary and removes it with all it holds, if it is still listed.
 void discard_unfinished(const std::filesystem::path& temporary) noexcept;
-// Runs `rename` with the list locked, then forgets the temporary. Throws FormatError if remove_unfinished_outputs() came first.
-void finish(const std::filesystem::path& temporary, const std::string& target, const std::function<void()>& rename);
+// Runs `rename` with the list locked, then forgets the temporary. Throws FormatError if
+// remove_unfinished_outputs() came first.
+void finish(const std::filesystem::path& temporary,
+            const std::string& target,
+            const std::function<void()>& rename);
 
 }  // namespace pith

@@ -6,22 +6,29 @@ namespace pith {
 namespace {
 
 struct Lead {
-  unsigned char first, last;          // range of the first byte
-  std::size_t length;                 // bytes of the character
+  unsigned char first, last;  // range of the first byte
+  std::size_t length;         // bytes of the character
   unsigned char second_low, second_high;
 };
 // Unicode 15, table 3-7.
 constexpr Lead kLeads[] = {
-    {0x00, 0x7F, 1, 0x80, 0xBF}, {0xC2, 0xDF, 2, 0x80, 0xBF}, {0xE0, 0xE0, 3, 0xA0, 0xBF},
-    {0xE1, 0xEC, 3, 0x80, 0xBF}, {0xED, 0xED, 3, 0x80, 0x9F}, {0xEE, 0xEF, 3, 0x80, 0xBF},
-    {0xF0, 0xF0, 4, 0x90, 0xBF}, {0xF1, 0xF3, 4, 0x80, 0xBF}, {0xF4, 0xF4, 4, 0x80, 0x8F},
+    {0x00, 0x7F, 1, 0x80, 0xBF},
+    {0xC2, 0xDF, 2, 0x80, 0xBF},
+    {0xE0, 0xE0, 3, 0xA0, 0xBF},
+    {0xE1, 0xEC, 3, 0x80, 0xBF},
+    {0xED, 0xED, 3, 0x80, 0x9F},
+    {0xEE, 0xEF, 3, 0x80, 0xBF},
+    {0xF0, 0xF0, 4, 0x90, 0xBF},
+    {0xF1, 0xF3, 4, 0x80, 0xBF},
+    {0xF4, 0xF4, 4, 0x80, 0x8F},
 };
 
 // The length of the character that `text` starts with; 0 if it is malformed.
 std::size_t character_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto* lead = std::find_if(std::begin(kLeads), std::end(kLeads),
-                                  [&](const Lead& row) { return byte(0) >= row.first && byte(0) <= row.last; });
+  const auto* lead = std::find_if(std::begin(kLeads), std::end(kLeads), [&](const Lead& row) {
+    return byte(0) >= row.first && byte(0) <= row.last;
+  });
   if (lead == std::end(kLeads) || text.size() < lead->length) return 0;
   if (lead->length > 1 && (byte(1) < lead->second_low || byte(1) > lead->second_high)) return 0;
   for (std::size_t i = 2; i < lead->length; ++i)
@@ -43,6 +50,13 @@ std::size_t valid_utf8_prefix(std::string_view text) {
     at += length;
   }
   return at;
+}
+
+TextPosition position_in_text(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, std::min(offset, text.size()));
+  const auto breaks = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  return {.line = breaks + 1, .column = before.size() - line_start + 1};
 }
 
 }  // namespace pith

@@ -20,9 +20,9 @@ class YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
 
   Kind kind() const;
-  std::vector<YamlNode> items() const;                                 // of a list
-  std::vector<std::pair<std::string, YamlNode>> members() const;       // of a map, in the order written
-  std::optional<YamlNode> find(std::string_view key) const;            // of a map; without a value: kNull
+  std::vector<YamlNode> items() const;                            // of a list
+  std::vector<std::pair<std::string, YamlNode>> members() const;  // of a map, in the order written
+  std::optional<YamlNode> find(std::string_view key) const;  // of a map; without a value: kNull
   YamlNode at(std::string_view key) const;
   // Throws unless this is a map whose keys all occur in `allowed`; offers the nearest name.
   void allow_keys(std::span<const std::string_view> allowed) const;
@@ -32,9 +32,11 @@ class YamlNode {
   double number() const;
   std::int64_t integer(std::int64_t low, std::int64_t high) const;
 
-  std::string place() const;    // "recipe.yaml:7:12"
+  std::string place() const;        // "recipe.yaml:7:12"
   const std::string& path() const;  // "stages[0].quantize"
-  [[noreturn]] void fail(std::string_view expected, std::string_view found = {}, std::string_view remedy = {}) const;
+  [[noreturn]] void fail(std::string_view expected,
+                         std::string_view found = {},
+                         std::string_view remedy = {}) const;
 
   struct Impl;  // yaml-cpp stays out of this header
   explicit YamlNode(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

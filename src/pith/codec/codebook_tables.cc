@@ -1,4 +1,5 @@
-// The tables of bitsandbytes (version 0.50.2), equal to its own bit for bit: tests/golden/codec/bitsandbytes.py.
+// The tables of bitsandbytes (version 0.50.2), equal to its own bit for bit:
+// tests/golden/codec/make_bitsandbytes.py.
 #include <algorithm>
 #include <array>
 
@@ -49,8 +50,9 @@ constexpr std::array<float, 16> kFp4Levels = {
 };
 constexpr std::array<std::uint8_t, 8> kFp4MagnitudeCodes = {0, 1, 6, 7, 4, 5, 2, 3};
 
-// The positive part of the signed dynamic map, codes 128 to 255. Code 127 is 0; codes 126 down to 0 are the negatives of
-// 128 to 254. A table, since its last bits depend on how torch's linspace rounds.
+// The positive part of the signed dynamic map, codes 128 to 255. Code 127 is 0; codes 126 down to 0
+// are the negatives of 128 to 254. A table, since its last bits depend on how torch's linspace
+// rounds.
 constexpr std::array<float, 128> kDynamicPositive = {
     // clang-format off
     5.5000004e-07f, 3.2500002e-06f, 7.75e-06f, 2.1249998e-05f, 4.375e-05f, 6.625e-05f, 8.875e-05f,

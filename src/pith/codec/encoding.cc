@@ -67,10 +67,11 @@ void check_group_int(const GroupIntEncoding& e) {
   require(!by_group || (e.group_size >= 1 && e.group_size <= kMaxExtent),
           "int encoding: expected a group size of at least 1 for granularity group, found {}",
           e.group_size);
-  require(by_group || e.group_size == 0,
-          "int encoding: expected no group size for granularity {}, found {}; use granularity group",
-          to_string(e.granularity),
-          e.group_size);
+  require(
+      by_group || e.group_size == 0,
+      "int encoding: expected no group size for granularity {}, found {}; use granularity group",
+      to_string(e.granularity),
+      e.group_size);
 }
 
 std::vector<BufferSpec> specs_of(const GroupIntEncoding& e, std::size_t rows, std::size_t cols) {
@@ -107,11 +108,12 @@ std::vector<BufferSpec> specs_of(const CodebookEncoding& e, std::size_t rows, st
 }
 
 std::vector<BufferSpec> specs_of(const GgmlEncoding& e, std::size_t rows, std::size_t cols) {
-  require(cols % kGgmlBlock == 0,
-          "{} encoding: {} columns do not divide into blocks of 32; use an int encoding, whose last "
-          "group may be shorter",
-          to_string(e.type),
-          cols);
+  require(
+      cols % kGgmlBlock == 0,
+      "{} encoding: {} columns do not divide into blocks of 32; use an int encoding, whose last "
+      "group may be shorter",
+      to_string(e.type),
+      cols);
   return {spec("codes", DType::kU8, {rows, cols / kGgmlBlock * ggml_block_bytes(e.type)})};
 }
 
@@ -132,7 +134,8 @@ struct Names {
                        short_name(e.scale_dtype));
   }
   std::string operator()(const CodebookEncoding& e) const {
-    return fmt::format("{} b{}{}", to_string(e.table), e.block_size, e.double_quantized ? " double" : "");
+    return fmt::format(
+        "{} b{}{}", to_string(e.table), e.block_size, e.double_quantized ? " double" : "");
   }
   std::string operator()(const GgmlEncoding& e) const {
     std::string name(to_string(e.type));
@@ -164,7 +167,10 @@ std::size_t BufferSpec::bytes() const {
 }
 
 std::vector<BufferSpec> buffer_specs(const Encoding& encoding, std::size_t rows, std::size_t cols) {
-  require(rows > 0 && cols > 0, "weight [{}, {}]: expected at least one row and one column", rows, cols);
+  require(rows > 0 && cols > 0,
+          "weight [{}, {}]: expected at least one row and one column",
+          rows,
+          cols);
   require(rows <= kMaxExtent && cols <= kMaxExtent && rows <= kMaxElements / cols,
           "weight [{}, {}]: expected at most 2^48 elements",
           rows,

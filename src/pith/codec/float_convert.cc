@@ -19,12 +19,14 @@ struct NarrowFormat {
   int bias;
 };
 
-// The code of a finite magnitude (bits of a non-negative f32) in `format`, to nearest even; may run past the largest code.
+// The code of a finite magnitude (bits of a non-negative f32) in `format`, to nearest even; may run
+// past the largest code.
 std::uint32_t round_magnitude(std::uint32_t magnitude, NarrowFormat format) {
   const int shift = 23 - format.mantissa_bits;
   const std::uint32_t smallest_normal = static_cast<std::uint32_t>(128 - format.bias) << 23;
   if (magnitude < smallest_normal) {
-    // Adding a power of two whose ulp is the smallest subnormal makes the hardware round to a multiple of it.
+    // Adding a power of two whose ulp is the smallest subnormal makes the hardware round to a
+    // multiple of it.
     const std::uint32_t magic = smallest_normal + (static_cast<std::uint32_t>(shift) << 23);
     const float sum = std::bit_cast<float>(magnitude) + std::bit_cast<float>(magic);
     return std::bit_cast<std::uint32_t>(sum) - magic;
@@ -39,8 +41,8 @@ float widen_magnitude(std::uint32_t code, NarrowFormat format) {
   const std::uint32_t mantissa = code & ((1u << format.mantissa_bits) - 1);
   if (exponent == 0)
     return std::ldexp(static_cast<float>(mantissa), 1 - format.bias - format.mantissa_bits);
-  const std::uint32_t bits = (code << (23 - format.mantissa_bits)) +
-                             (static_cast<std::uint32_t>(127 - format.bias) << 23);
+  const std::uint32_t bits =
+      (code << (23 - format.mantissa_bits)) + (static_cast<std::uint32_t>(127 - format.bias) << 23);
   return std::bit_cast<float>(bits);
 }
 
@@ -50,7 +52,10 @@ constexpr NarrowFormat kE5M2Format{2, 15};
 constexpr std::uint32_t kE4M3Largest = 0x7e;  // 448
 constexpr std::uint32_t kE5M2Largest = 0x7b;  // 57344
 
-std::uint8_t saturating_f8(float value, NarrowFormat format, std::uint32_t largest, std::uint32_t nan) {
+std::uint8_t saturating_f8(float value,
+                           NarrowFormat format,
+                           std::uint32_t largest,
+                           std::uint32_t nan) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits & kSignBit) >> 24;
   const std::uint32_t magnitude = bits & ~kSignBit;
@@ -94,8 +99,8 @@ float f8e4m3_to_f32(std::uint8_t bits) {
   const std::uint32_t sign = (bits & 0x80u) << 24;
   const std::uint32_t magnitude = bits & 0x7fu;
   if (magnitude > kE4M3Largest) return std::bit_cast<float>(sign | 0x7fc00000u);
-  return std::bit_cast<float>(sign |
-                              std::bit_cast<std::uint32_t>(widen_magnitude(magnitude, kE4M3Format)));
+  return std::bit_cast<float>(
+      sign | std::bit_cast<std::uint32_t>(widen_magnitude(magnitude, kE4M3Format)));
 }
 
 std::uint8_t f32_to_f8e4m3(float value) {

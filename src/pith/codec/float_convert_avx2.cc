@@ -23,7 +23,8 @@ PITH_AVX2 inline __m128i load_8(const std::byte* p) {
 }
 
 PITH_AVX2 void widen_f16(const std::byte* in, std::size_t n, float* out) {
-  for (std::size_t i = 0; i < n; i += kLanes) _mm256_storeu_ps(out + i, _mm256_cvtph_ps(load_16(in + 2 * i)));
+  for (std::size_t i = 0; i < n; i += kLanes)
+    _mm256_storeu_ps(out + i, _mm256_cvtph_ps(load_16(in + 2 * i)));
 }
 
 PITH_AVX2 void widen_bf16(const std::byte* in, std::size_t n, float* out) {
@@ -35,11 +36,13 @@ PITH_AVX2 void widen_bf16(const std::byte* in, std::size_t n, float* out) {
 
 PITH_AVX2 void widen_e4m3(const std::byte* in, std::size_t n, float* out) {
   const __m256i magnitude_mask = _mm256_set1_epi32(0x7f);
-  const __m256 rebias = _mm256_set1_ps(0x1p120f);  // from bias 7 to 127; makes subnormals right, too
+  const __m256 rebias =
+      _mm256_set1_ps(0x1p120f);  // from bias 7 to 127; makes subnormals right, too
   for (std::size_t i = 0; i < n; i += kLanes) {
     const __m256i code = _mm256_cvtepu8_epi32(load_8(in + i));
     const __m256i magnitude = _mm256_and_si256(code, magnitude_mask);
-    const __m256 value = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(magnitude, 20)), rebias);
+    const __m256 value =
+        _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(magnitude, 20)), rebias);
     const __m256i is_nan = _mm256_cmpeq_epi32(magnitude, magnitude_mask);
     const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
     const __m256i sign = _mm256_slli_epi32(_mm256_andnot_si256(magnitude_mask, code), 24);
@@ -50,7 +53,8 @@ PITH_AVX2 void widen_e4m3(const std::byte* in, std::size_t n, float* out) {
 
 PITH_AVX2 void widen_e5m2(const std::byte* in, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; i += kLanes) {
-    const __m128i half = _mm_slli_epi16(_mm_cvtepu8_epi16(load_8(in + i)), 8);  // the upper byte of f16
+    const __m128i half =
+        _mm_slli_epi16(_mm_cvtepu8_epi16(load_8(in + i)), 8);  // the upper byte of f16
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(half));
   }
 }
@@ -92,10 +96,12 @@ PITH_AVX2 void narrow_f8(const float* in, std::size_t n, std::byte* out) {
   for (std::size_t i = 0; i < n; i += kLanes) {
     const __m256i bits = _mm256_castps_si256(_mm256_loadu_ps(in + i));
     const __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff));
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(magnitude, kShift), _mm256_set1_epi32(1));
+    const __m256i odd =
+        _mm256_and_si256(_mm256_srli_epi32(magnitude, kShift), _mm256_set1_epi32(1));
     const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32((1 << (kShift - 1)) - 1));
-    const __m256i normal = _mm256_sub_epi32(_mm256_srli_epi32(_mm256_add_epi32(magnitude, bias), kShift),
-                                            _mm256_set1_epi32((127 - kBias) << kMantissa));
+    const __m256i normal =
+        _mm256_sub_epi32(_mm256_srli_epi32(_mm256_add_epi32(magnitude, bias), kShift),
+                         _mm256_set1_epi32((127 - kBias) << kMantissa));
     const __m256 sum = _mm256_add_ps(_mm256_castsi256_ps(magnitude), _mm256_castsi256_ps(magic));
     const __m256i subnormal = _mm256_sub_epi32(_mm256_castps_si256(sum), magic);
     const __m256i is_small = _mm256_cmpgt_epi32(_mm256_set1_epi32(kSmallestNormal), magnitude);

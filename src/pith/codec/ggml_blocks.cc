@@ -31,7 +31,8 @@ bool is_finite_f16(std::uint16_t bits) { return (bits & 0x7c00u) != 0x7c00u; }
 
 float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 
-// Truncates to a level of 0 to 15; products beyond (an overflowing inverse) and NaN go to an end instead of being undefined.
+// Truncates to a level of 0 to 15; products beyond (an overflowing inverse) and NaN go to an end
+// instead of being undefined.
 std::uint8_t level(float x) { return x > 0 ? static_cast<std::uint8_t>(std::min(x, 15.0f)) : 0; }
 
 void pack_levels(const float (&shifted)[kGgmlBlock], std::uint8_t (&nibbles)[kGgmlBlock / 2]) {
@@ -66,7 +67,8 @@ bool quantize(const float* x, BlockQ4& block) {
 }
 
 bool quantize(const float* x, BlockQ4Offset& block) {
-  float low = x[0], high = x[0];  // of equal values the first, so that the sign of a zero is the reference's
+  float low = x[0],
+        high = x[0];  // of equal values the first, so that the sign of a zero is the reference's
   for (std::size_t i = 1; i < kGgmlBlock; ++i) {
     if (x[i] < low) low = x[i];
     if (x[i] > high) high = x[i];
@@ -137,7 +139,10 @@ std::size_t ggml_block_bytes(GgmlType type) {
   throw InternalError("ggml type out of range");
 }
 
-std::size_t quantize_ggml_blocks(GgmlType type, const float* x, std::size_t blocks, std::byte* out) {
+std::size_t quantize_ggml_blocks(GgmlType type,
+                                 const float* x,
+                                 std::size_t blocks,
+                                 std::byte* out) {
   switch (type) {
     case GgmlType::kQ4_0:
       return quantize_all<BlockQ4>(x, blocks, out);

@@ -22,7 +22,8 @@ struct Values {
 };
 
 PITH_AVX2 inline Values load(const float* x) {
-  return {_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8), _mm256_loadu_ps(x + 16), _mm256_loadu_ps(x + 24)};
+  return {
+      _mm256_loadu_ps(x), _mm256_loadu_ps(x + 8), _mm256_loadu_ps(x + 16), _mm256_loadu_ps(x + 24)};
 }
 
 PITH_AVX2 inline float horizontal_max(__m256 v) {
@@ -41,7 +42,8 @@ PITH_AVX2 inline Values magnitudes(const Values& x) {
   return m;
 }
 
-// The first element equal to `value`; the signs of zeros and of the extreme are the reference's only if it is the first.
+// The first element equal to `value`; the signs of zeros and of the extreme are the reference's
+// only if it is the first.
 PITH_AVX2 inline float first_equal(const float* x, const Values& compared, float value) {
   for (int k = 0; k < 4; ++k) {
     const __m256 equal = _mm256_cmp_ps(compared.v[k], _mm256_set1_ps(value), _CMP_EQ_OQ);
@@ -85,13 +87,15 @@ PITH_AVX2 bool quantize_q8_0(const float* p, std::byte* out) {
   const __m256 inverse = _mm256_set1_ps(inverse_of(d));
   __m256i q[4];
   for (int k = 0; k < 4; ++k) q[k] = round_away(_mm256_mul_ps(x.v[k], inverse));
-  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i bytes =
+      _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 2), order_bytes(bytes));
   return store_f16(d, out);
 }
 
 // Levels trunc((x - subtract) * inverse + add) within 0 to 15, as nibbles.
-PITH_AVX2 inline void store_levels(const Values& x, float subtract, float inverse, float add, std::byte* out) {
+PITH_AVX2 inline void store_levels(
+    const Values& x, float subtract, float inverse, float add, std::byte* out) {
   const __m256 s = _mm256_set1_ps(subtract), inv = _mm256_set1_ps(inverse), a = _mm256_set1_ps(add);
   __m256i q[4];
   for (int k = 0; k < 4; ++k) {
@@ -103,7 +107,8 @@ PITH_AVX2 inline void store_levels(const Values& x, float subtract, float invers
   const __m256i bytes = order_bytes(
       _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])));
   const __m128i low = _mm256_castsi256_si128(bytes);
-  const __m128i high = _mm_slli_epi16(_mm256_extracti128_si256(bytes, 1), 4);  // no carry: levels are below 16
+  const __m128i high =
+      _mm_slli_epi16(_mm256_extracti128_si256(bytes, 1), 4);  // no carry: levels are below 16
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_or_si128(low, high));
 }
 
@@ -121,7 +126,8 @@ PITH_AVX2 bool quantize_q4_1(const float* p, std::byte* out) {
   Values negated;
   for (int k = 0; k < 4; ++k) negated.v[k] = _mm256_xor_ps(x.v[k], _mm256_set1_ps(-0.0f));
   const float low = first_equal(p, x, -max_of(negated));
-  const float d = (max_of(x) - low) / 15.0f;
+  const float high = max_of(x);
+  const float d = high > low ? (high - low) / 15.0f : 0.0f;  // +0 whatever the signs of zeros
   store_levels(x, low, inverse_of(d), 0.5f, out + 4);
   const bool scale_fits = store_f16(d, out);
   return store_f16(low, out + 2) && scale_fits;
@@ -131,7 +137,8 @@ PITH_AVX2 void dequantize_q8_0(const std::byte* in, float* out) {
   const __m256 d = _mm256_set1_ps(load_f16(in));
   for (int k = 0; k < 4; ++k) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + 2 + 8 * k));
-    _mm256_storeu_ps(out + 8 * k, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), d));
+    _mm256_storeu_ps(out + 8 * k,
+                     _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), d));
   }
 }
 

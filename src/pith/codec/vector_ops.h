@@ -1,5 +1,5 @@
-// The loops of the room that are worth vectorizing: one table of functions an instruction set, all rows bit-identical.
-// Internal to codec. Pointers need no alignment; n counts elements.
+// The loops of the room that are worth vectorizing: one table of functions an instruction set, all
+// rows bit-identical. Internal to codec. Pointers need no alignment; n counts elements.
 #pragma once
 
 #include <cstddef>
@@ -38,10 +38,14 @@ struct VectorOps {
   ValueRange (*range)(const float* x, std::size_t n);  // n > 0
   void (*round_codes)(const float* x, std::size_t n, const UnitRound& unit, std::uint8_t* codes);
   // out = float(code - zero) * scale; code - zero wraps at 32 bits
-  void (*expand_codes)(const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out);
+  void (*expand_codes)(
+      const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out);
   // sum ((|x - value(code(x))| * inverse)^2.4), the last power by a fifth root good to 1e-6
   float (*power_error)(const float* x, std::size_t n, const UnitRound& unit, float inverse);
-  void (*round_int8)(const float* x, std::size_t n, float scale, std::int8_t* codes);  // within +-127
+  void (*round_int8)(const float* x,
+                     std::size_t n,
+                     float scale,
+                     std::int8_t* codes);  // within +-127
   SquareSums (*square_sums)(const float* a, const float* b, std::size_t n);
 
   // Bit streams of bit_pack.h; nibble streams with the first element in the high nibble.
@@ -50,11 +54,15 @@ struct VectorOps {
   void (*pack_high_first)(const std::uint8_t* codes, std::size_t n, std::byte* out);
   void (*unpack_high_first)(const std::byte* packed, std::size_t n, std::uint8_t* codes);
 
-  // Codes of clamp(x * inverse, -1, 1) by the thresholds of quantization card 11, and back: levels[code] * scale.
-  void (*encode_codebook)(CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes);
-  void (*decode_levels)(const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out);
+  // Codes of clamp(x * inverse, -1, 1) by the thresholds of quantization card 11, and back:
+  // levels[code] * scale.
+  void (*encode_codebook)(
+      CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes);
+  void (*decode_levels)(
+      const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out);
 
-  // Blocks of 32 elements. quantize_ggml returns how many blocks have a scale or minimum beyond f16.
+  // Blocks of 32 elements. quantize_ggml returns how many blocks have a scale or minimum beyond
+  // f16.
   std::size_t (*quantize_ggml)(GgmlType type, const float* x, std::size_t blocks, std::byte* out);
   void (*dequantize_ggml)(GgmlType type, const std::byte* in, std::size_t blocks, float* out);
 
@@ -68,7 +76,8 @@ const VectorOps& vector_ops();                         // the first that runs he
 const VectorOps& scalar_ops();
 const VectorOps& avx2_ops();  // AVX2, F16C, BMI2
 
-// Thresholds between neighbours of the ascending levels: of NF4 (15), and of the magnitudes of FP4 (7).
+// Thresholds between neighbours of the ascending levels: of NF4 (15), and of the magnitudes of FP4
+// (7).
 std::span<const float, 15> nf4_thresholds();
 std::span<const float, 7> fp4_thresholds();
 std::span<const std::uint8_t, 8> fp4_magnitude_codes();  // rank of a magnitude -> its 3-bit code

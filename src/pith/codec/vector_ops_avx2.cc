@@ -1,9 +1,11 @@
-// The loops of vector_ops.h for AVX2, F16C and BMI2: eight floats at a time, the same operations in the same order as the
-// scalar reference, which also takes the tails. No FMA, so that nothing is contracted.
+// The loops of vector_ops.h for AVX2, F16C and BMI2: eight floats at a time, the same operations in
+// the same order as the scalar reference, which also takes the tails. No FMA, so that nothing is
+// contracted.
 #include "pith/codec/vector_ops.h"
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include <algorithm>
@@ -21,8 +23,9 @@ constexpr std::size_t kLanes = 8;
 constexpr int kToNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 bool runs_here() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") &&
-         __builtin_cpu_supports("bmi2");
+  unsigned a = 0, b = 0, c = 0, d = 0;  // clang 16's __builtin_cpu_supports does not know f16c
+  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+  return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
 struct Unit {
@@ -45,9 +48,12 @@ PITH_AVX2 inline __m256 unit_code(__m256 x, const Unit& unit) {
   return clamp(_mm256_add_ps(rounded, unit.zero), unit.lowest, unit.highest);
 }
 
-PITH_AVX2 inline __m256 magnitude_mask() { return _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)); }
+PITH_AVX2 inline __m256 magnitude_mask() {
+  return _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+}
 
-// Four vectors of integers that fit a byte -> 32 bytes in order. `Signed` chooses the saturation of the last step.
+// Four vectors of integers that fit a byte -> 32 bytes in order. `Signed` chooses the saturation of
+// the last step.
 PITH_AVX2 inline __m256i narrow_to_i16(__m256i a, __m256i b) { return _mm256_packs_epi32(a, b); }
 PITH_AVX2 inline __m256i order_bytes(__m256i packed) {
   return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -79,11 +85,13 @@ PITH_AVX2 ValueRange range(const float* x, std::size_t n) {
           *std::max_element(magnitudes, magnitudes + kLanes) < 0x7f800000};
 }
 
-PITH_AVX2 void round_codes(const float* x, std::size_t n, const UnitRound& unit, std::uint8_t* codes) {
+PITH_AVX2 void round_codes(const float* x,
+                           std::size_t n,
+                           const UnitRound& unit,
+                           std::uint8_t* codes) {
   const Unit u = broadcast(unit);
-  const auto eight = [&](const float* p) PITH_AVX2 {
-    return _mm256_cvtps_epi32(unit_code(_mm256_loadu_ps(p), u));
-  };
+  const auto eight = [&](const float* p)
+                         PITH_AVX2 { return _mm256_cvtps_epi32(unit_code(_mm256_loadu_ps(p), u)); };
   std::size_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
     const __m256i low = narrow_to_i16(eight(x + i), eight(x + i + 8));
@@ -94,7 +102,8 @@ PITH_AVX2 void round_codes(const float* x, std::size_t n, const UnitRound& unit,
   scalar_ops().round_codes(x + i, n - i, unit, codes + i);
 }
 
-PITH_AVX2 void expand_codes(const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out) {
+PITH_AVX2 void expand_codes(
+    const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out) {
   const __m256 s = _mm256_set1_ps(scale);
   const __m256i z = _mm256_set1_epi32(zero);
   std::size_t i = 0;
@@ -138,7 +147,8 @@ PITH_AVX2 float power_error(const float* x, std::size_t n, const UnitRound& unit
     _mm256_store_ps(tail, take(_mm256_load_ps(tail)));
     for (std::size_t k = 0; k < n - i; ++k) lanes[k] += tail[k];
   }
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
+         ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
 }
 
 PITH_AVX2 void round_int8(const float* x, std::size_t n, float scale, std::int8_t* codes) {
@@ -182,7 +192,7 @@ PITH_AVX2 SquareSums square_sums(const float* a, const float* b, std::size_t n) 
     e[k] += difference * difference;
     t[k] += value * value;
   }
-  const auto sum = [](const double (&v)[kLanes]) {
+  const auto sum = [](const double(&v)[kLanes]) {
     return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
   };
   return {sum(e), sum(t)};
@@ -196,7 +206,8 @@ std::uint64_t swap_nibbles(std::uint64_t v) {
   return (v & kLow) << 4 | ((v >> 4) & kLow);
 }
 
-// Eight codes are `bits` bytes. Words of eight bytes are read and written while they stay inside; the scalar code does the rest.
+// Eight codes are `bits` bytes. Words of eight bytes are read and written while they stay inside;
+// the scalar code does the rest.
 PITH_AVX2 void pack(const std::uint8_t* codes, std::size_t n, int bits, std::byte* out) {
   const std::uint64_t mask = code_mask(bits);
   const std::size_t step = static_cast<std::size_t>(bits);
@@ -243,8 +254,8 @@ PITH_AVX2 void unpack_high_first(const std::byte* packed, std::size_t n, std::ui
   scalar_ops().unpack_high_first(packed, n, codes);
 }
 
-// Counts thresholds strictly below y by bisection; a threshold vector holds those a step may need, indexed by the steps
-// before. Ranks 0 to 7 of seven thresholds.
+// Counts thresholds strictly below y by bisection; a threshold vector holds those a step may need,
+// indexed by the steps before. Ranks 0 to 7 of seven thresholds.
 PITH_AVX2 inline __m256i above(__m256 y, __m256 threshold) {  // 1 where y > threshold
   return _mm256_srli_epi32(_mm256_castps_si256(_mm256_cmp_ps(y, threshold, _CMP_GT_OQ)), 31);
 }
@@ -264,7 +275,8 @@ PITH_AVX2 inline Bisection make_bisection(std::span<const float> thresholds, std
   for (std::size_t k = 0; k < levels; ++k) {
     alignas(32) float row[kLanes] = {};
     const std::size_t stride = std::size_t{1} << (levels - k);
-    for (std::size_t j = 0; j < (std::size_t{1} << k); ++j) row[j] = thresholds[stride / 2 - 1 + j * stride];
+    for (std::size_t j = 0; j < (std::size_t{1} << k); ++j)
+      row[j] = thresholds[stride / 2 - 1 + j * stride];
     b.step[k] = _mm256_load_ps(row);
   }
   return b;
@@ -281,14 +293,18 @@ PITH_AVX2 inline __m256i fp4_codes(__m256 y, const Bisection& b, __m256i magnitu
   __m256i rank = _mm256_setzero_si256();
   for (int k = 0; k < 3; ++k) rank = rank_step(magnitude, rank, b.step[k]);
   const __m256i negative = above(_mm256_setzero_ps(), y);
-  return _mm256_or_si256(_mm256_permutevar8x32_epi32(magnitude_codes, rank), _mm256_slli_epi32(negative, 3));
+  return _mm256_or_si256(_mm256_permutevar8x32_epi32(magnitude_codes, rank),
+                         _mm256_slli_epi32(negative, 3));
 }
 
-PITH_AVX2 void encode_codebook(CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes) {
+PITH_AVX2 void encode_codebook(
+    CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes) {
   const bool nf4 = table == CodebookTable::kNf4;
-  const Bisection b = nf4 ? make_bisection(nf4_thresholds(), 4) : make_bisection(fp4_thresholds(), 3);
+  const Bisection b =
+      nf4 ? make_bisection(nf4_thresholds(), 4) : make_bisection(fp4_thresholds(), 3);
   const __m256i magnitude_codes = load_bytes(fp4_magnitude_codes().data());
-  const __m256 inv = _mm256_set1_ps(inverse), one = _mm256_set1_ps(1.0f), minus = _mm256_set1_ps(-1.0f);
+  const __m256 inv = _mm256_set1_ps(inverse), one = _mm256_set1_ps(1.0f),
+               minus = _mm256_set1_ps(-1.0f);
   const auto eight = [&](const float* p) PITH_AVX2 {
     const __m256 y = clamp(_mm256_mul_ps(_mm256_loadu_ps(p), inv), minus, one);
     return nf4 ? nf4_codes(y, b) : fp4_codes(y, b, magnitude_codes);
@@ -303,13 +319,15 @@ PITH_AVX2 void encode_codebook(CodebookTable table, const float* x, std::size_t 
   scalar_ops().encode_codebook(table, x + i, n - i, inverse, codes + i);
 }
 
-PITH_AVX2 void decode_levels(const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out) {
+PITH_AVX2 void decode_levels(
+    const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out) {
   const __m256 low = _mm256_loadu_ps(levels), high = _mm256_loadu_ps(levels + 8);
   const __m256 s = _mm256_set1_ps(scale);
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     const __m256i code = load_bytes(codes + i);
-    const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));  // bit 3 becomes the sign
+    const __m256 upper =
+        _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));  // bit 3 becomes the sign
     const __m256 level = _mm256_blendv_ps(
         _mm256_permutevar8x32_ps(low, code), _mm256_permutevar8x32_ps(high, code), upper);
     _mm256_storeu_ps(out + i, _mm256_mul_ps(level, s));

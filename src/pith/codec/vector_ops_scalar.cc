@@ -42,14 +42,16 @@ void round_codes(const float* x, std::size_t n, const UnitRound& unit, std::uint
   for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::uint8_t>(unit_code(x[i], unit));
 }
 
-void expand_codes(const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out) {
+void expand_codes(
+    const std::uint8_t* codes, std::size_t n, float scale, std::int32_t zero, float* out) {
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint32_t level = std::uint32_t{codes[i]} - static_cast<std::uint32_t>(zero);
     out[i] = static_cast<float>(static_cast<std::int32_t>(level)) * scale;
   }
 }
 
-// a^0.2 for a in [0, 1]: a guess from the exponent, then three Newton steps. 0 gives a small positive number.
+// a^0.2 for a in [0, 1]: a guess from the exponent, then three Newton steps. 0 gives a small
+// positive number.
 float fifth_root(float a) {
   constexpr std::int32_t kBias = 852282573;  // 0.8 * 127 * 2^23
   const float bits = static_cast<float>(std::bit_cast<std::int32_t>(a));
@@ -69,7 +71,8 @@ float power_error(const float* x, std::size_t n, const UnitRound& unit, float in
     const float square = e * e;
     lanes[i % 8] += square * fifth_root(square);
   }
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
+         ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
 }
 
 void round_int8(const float* x, std::size_t n, float scale, std::int8_t* codes) {
@@ -143,14 +146,16 @@ std::uint8_t fp4_code(float y) {
   return static_cast<std::uint8_t>(fp4_magnitude_codes()[rank] | (y < 0 ? 8 : 0));
 }
 
-void encode_codebook(CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes) {
+void encode_codebook(
+    CodebookTable table, const float* x, std::size_t n, float inverse, std::uint8_t* codes) {
   for (std::size_t i = 0; i < n; ++i) {
     const float y = clamp(x[i] * inverse, -1.0f, 1.0f);
     codes[i] = table == CodebookTable::kNf4 ? nf4_code(y) : fp4_code(y);
   }
 }
 
-void decode_levels(const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out) {
+void decode_levels(
+    const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = levels[codes[i] & 15] * scale;
 }
 
@@ -216,9 +221,8 @@ std::span<const VectorOps* const> vector_ops_impls() {
 }
 
 const VectorOps& vector_ops() {
-  static const VectorOps& chosen = **std::ranges::find_if(vector_ops_impls(), [](const VectorOps* ops) {
-    return ops->runs_here();
-  });
+  static const VectorOps& chosen = **std::ranges::find_if(
+      vector_ops_impls(), [](const VectorOps* ops) { return ops->runs_here(); });
   return chosen;
 }
 

@@ -7,12 +7,14 @@
 namespace pith {
 namespace {
 
-// Odd, so that multiplying is a bijection of 64-bit words; the digits are those of the golden ratio and of pi.
+// Odd, so that multiplying is a bijection of 64-bit words; the digits are those of the golden ratio
+// and of pi.
 constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15, kFinalFactor = 0x243f6a8885a308d3;
 // Four chains hide the latency of the multiplication.
 constexpr std::size_t kLanes = 4;
 
-// A bijection of `state` for a fixed word and of `word` for a fixed state: no change of one word can cancel out.
+// A bijection of `state` for a fixed word and of `word` for a fixed state: no change of one word
+// can cancel out.
 std::uint64_t absorb(std::uint64_t state, std::uint64_t word) {
   return std::rotl((state ^ word) * kFactor, 29);
 }
@@ -31,7 +33,8 @@ std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed) {
   for (; at + 8 * kLanes <= bytes.size(); at += 8 * kLanes)
     for (std::size_t lane = 0; lane < kLanes; ++lane)
       lanes[lane] = absorb(lanes[lane], load_word(bytes.data() + at + 8 * lane, 8));
-  for (; at + 8 <= bytes.size(); at += 8) lanes[0] = absorb(lanes[0], load_word(bytes.data() + at, 8));
+  for (; at + 8 <= bytes.size(); at += 8)
+    lanes[0] = absorb(lanes[0], load_word(bytes.data() + at, 8));
   if (at < bytes.size())
     lanes[1] = absorb(lanes[1], load_word(bytes.data() + at, bytes.size() - at));
   std::uint64_t state = bytes.size() * kFinalFactor;

@@ -9,8 +9,9 @@
 
 namespace pith {
 
-// Runs at memory speed. A change inside one aligned 8-byte word always shows; any other change goes unseen with a chance of
-// about 2^-64. Against accidents, not against people: files that go to others are named by SHA-256.
+// Runs at memory speed. A change inside one aligned 8-byte word always shows; any other change goes
+// unseen with a chance of about 2^-64. Against accidents, not against people: files that go to
+// others are named by SHA-256.
 std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t seed = 0);
 std::uint64_t checksum(const PackedMatrix& weight);  // over all buffers in their order
 

@@ -17,16 +17,21 @@ struct PlannedParameter {
 
 struct ConversionPlan {
   std::optional<ModelPermutation> permutation;
-  std::vector<PlannedParameter> parameters;       // in the order of a forward pass
-  std::vector<StoredParameter> stored() const;    // what the writer is told
+  std::vector<PlannedParameter> parameters;     // in the order of a forward pass
+  std::vector<StoredParameter> stored() const;  // what the writer is told
 };
 // Throws UserError naming the parameter if its new encoding cannot hold it.
-ConversionPlan make_conversion_plan(const Checkpoint& source, const Planner& planner, const ConversionOptions& options);
+ConversionPlan make_conversion_plan(const Checkpoint& source,
+                                    const Planner& planner,
+                                    const ConversionOptions& options);
 
 // The parameter in the order in which it is to be stored.
-WeightSource planned_source(const ConversionPlan& plan, const Parameter& parameter, const PackedMatrix& stored);
+WeightSource planned_source(const ConversionPlan& plan,
+                            const Parameter& parameter,
+                            const PackedMatrix& stored);
 
-// "model.safetensors: tensor 'model.layers.0.mlp.up_proj.weight' (layers.0.mlp.up)", the start of errors about a parameter.
+// "model.safetensors: tensor 'model.layers.0.mlp.up_proj.weight' (layers.0.mlp.up)", the start of
+// errors about a parameter.
 std::string place_of(const Checkpoint& source, const Parameter& parameter);
 
 }  // namespace pith

@@ -16,18 +16,21 @@
 namespace pith {
 namespace {
 
-// Writes one weight at a time on a thread of its own while the next is being encoded: at most two are in memory.
+// Writes one weight at a time on a thread of its own while the next is being encoded: at most two
+// are in memory.
 class OverlappedWriter {
  public:
   explicit OverlappedWriter(CheckpointWriter& writer) : writer_(writer) {}
 
   void submit(std::string name, PackedMatrix weight) {
     wait();
-    pending_ = std::async(std::launch::async, [this, name = std::move(name), weight = std::move(weight)]() mutable {
-      const PackedMatrix held = std::move(weight);  // gone as soon as it is written, not when the next one comes
-      writer_.write(name, held);
-      written_.push_back(note_of(name, held));
-    });
+    pending_ = std::async(
+        std::launch::async, [this, name = std::move(name), weight = std::move(weight)]() mutable {
+          const PackedMatrix held =
+              std::move(weight);  // gone as soon as it is written, not when the next one comes
+          writer_.write(name, held);
+          written_.push_back(note_of(name, held));
+        });
   }
 
   std::vector<WrittenParameter> finish() {
@@ -45,9 +48,12 @@ class OverlappedWriter {
   std::future<void> pending_;  // last, so that its thread ends before the others go
 };
 
-EncodedParameter make_parameter(const Checkpoint& source, const ConversionPlan& plan, const PlannedParameter& planned) {
+EncodedParameter make_parameter(const Checkpoint& source,
+                                const ConversionPlan& plan,
+                                const PlannedParameter& planned) {
   const std::string place = place_of(source, planned.parameter);
-  const PackedMatrix stored = in_context(place, [&] { return source.load(planned.parameter.name); });
+  const PackedMatrix stored =
+      in_context(place, [&] { return source.load(planned.parameter.name); });
   EncodedParameter result;
   if (planned.copied) {
     require_finite(source_of(stored), place);
@@ -62,9 +68,11 @@ EncodedParameter make_parameter(const Checkpoint& source, const ConversionPlan& 
 
 MatrixReport report_of(const Parameter& parameter, const EncodedParameter& encoded) {
   const auto elements = static_cast<double>(parameter.rows * parameter.cols);
-  return {.name = parameter.name, .encoding = encoded.weight.encoding(),
+  return {.name = parameter.name,
+          .encoding = encoded.weight.encoding(),
           .bits = 8.0 * static_cast<double>(encoded.weight.storage_bytes()) / elements,
-          .relative_error = encoded.relative_error, .fallback = {}};
+          .relative_error = encoded.relative_error,
+          .fallback = {}};
 }
 
 bool is_vector(const Parameter& parameter) {
@@ -73,15 +81,19 @@ bool is_vector(const Parameter& parameter) {
 
 void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
   copy_side_files(source, folder);
-  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model")) write_tokenizer_files(*source.gguf(), folder);
+  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model"))
+    write_tokenizer_files(*source.gguf(), folder);
 }
 
 }  // namespace
 
-ConversionResult convert_checkpoint(const Checkpoint& source, const std::filesystem::path& folder, const Planner& planner,
+ConversionResult convert_checkpoint(const Checkpoint& source,
+                                    const std::filesystem::path& folder,
+                                    const Planner& planner,
                                     const ConversionOptions& options) {
   ConversionResult result;
-  result.forecast = options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
+  result.forecast =
+      options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
   start_memory_meter();
   reset_memory_peak();
   const auto start = std::chrono::steady_clock::now();
@@ -104,7 +116,9 @@ ConversionResult convert_checkpoint(const Checkpoint& source, const std::filesys
 
   result.size = size_report(Checkpoint::open(folder));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  result.measured = {.peak_bytes = memory_peak_bytes(), .disk_bytes = result.size.total_bytes, .seconds = seconds.count()};
+  result.measured = {.peak_bytes = memory_peak_bytes(),
+                     .disk_bytes = result.size.total_bytes,
+                     .seconds = seconds.count()};
   return result;
 }
 

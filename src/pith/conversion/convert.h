@@ -24,26 +24,33 @@ struct ParameterPlan {
 using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
 
 struct ConversionOptions {
-  std::optional<std::uint64_t> permute_seed;  // reorder hidden units, FFN neurons and value dimensions (see permute.h)
+  std::optional<std::uint64_t> permute_seed;  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
-  bool verify = true;                         // reread what was written and compare shapes, codes and sizes
-  std::optional<Cost> forecast;               // made before; otherwise convert_checkpoint makes it first
-  std::filesystem::path probe_folder;         // where the forecast measures the speed of writing; empty: the system's temporary one
+  bool verify = true;            // reread what was written and compare shapes, codes and sizes
+  std::optional<Cost> forecast;  // made before; otherwise convert_checkpoint makes it first
+  // Where the forecast measures the speed of writing; empty: the system's temporary folder.
+  std::filesystem::path probe_folder;
 };
 
 struct ConversionResult {
-  std::vector<MatrixReport> matrices;         // of every matrix (not vectors) and every vector that is not dense
+  std::vector<MatrixReport> matrices;  // every matrix, and every vector that is not dense
   SizeReport size;
   std::string verified;
   Cost forecast, measured;
 };
 
-// Bytes, memory and time before anything runs. Also refuses what cannot be: UserError or FormatError.
-Cost forecast_conversion(const Checkpoint& source, const Planner& plan, const ConversionOptions& options);
+// Bytes, memory and time before anything runs. Also refuses what cannot be: UserError or
+// FormatError.
+Cost forecast_conversion(const Checkpoint& source,
+                         const Planner& plan,
+                         const ConversionOptions& options);
 
-// Writes the model to `folder` (an AtomicFolder's path), side files included. A weight whose encoding stays the same is copied bit
-// for bit. NaN or Inf in a weight: FormatError that names the parameter and the count.
-ConversionResult convert_checkpoint(const Checkpoint& source, const std::filesystem::path& folder, const Planner& plan,
+// Writes the model to `folder` (an AtomicFolder's path), side files included. A weight whose
+// encoding stays the same is copied bit for bit. NaN or Inf in a weight: FormatError that names the
+// parameter and the count.
+ConversionResult convert_checkpoint(const Checkpoint& source,
+                                    const std::filesystem::path& folder,
+                                    const Planner& plan,
                                     const ConversionOptions& options);
 
 }  // namespace pith

@@ -13,9 +13,11 @@ struct EncodedParameter {
   double relative_error = 0;  // as codec/quantize.h defines it
 };
 
-// `name` opens each error. FormatError for NaN or Inf in the weight, with their counts; UserError for values beyond the
-// range of a 16-bit float.
-EncodedParameter encode_parameter(const WeightSource& weight, const Encoding& encoding, const RoundOptions& round,
+// `name` opens each error. FormatError for NaN or Inf in the weight, with their counts; UserError
+// for what the encoding cannot hold (see quantize.h).
+EncodedParameter encode_parameter(const WeightSource& weight,
+                                  const Encoding& encoding,
+                                  const RoundOptions& round,
                                   const std::string& name);
 
 struct NonfiniteCount {

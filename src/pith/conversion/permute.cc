@@ -29,7 +29,8 @@ Order shuffled_values(const LayerSpec& layer, std::uint64_t seed, int index) {
   const auto dims = static_cast<std::uint32_t>(layer.v_dim);
   Order order;
   for (std::uint32_t head = 0; head < static_cast<std::uint32_t>(layer.kv_heads); ++head)
-    for (const std::uint32_t dim : shuffled(dims, seed, fmt::format("layers.{}.values.{}", index, head)))
+    for (const std::uint32_t dim :
+         shuffled(dims, seed, fmt::format("layers.{}.values.{}", index, head)))
       order.push_back(head * dims + dim);
   return order;
 }
@@ -61,8 +62,12 @@ std::string_view without_prefix(const Parameter& parameter, const std::string& p
   return std::string_view(parameter.name).substr(prefix.size());
 }
 
-// What a parameter of a layer reads and writes: hidden units, neurons or values. The bias of a matrix lies along its rows.
-Orders layer_orders(const Parameter& parameter, const LayerSpec& layer, const Order& hidden, const Order& neurons,
+// What a parameter of a layer reads and writes: hidden units, neurons or values. The bias of a
+// matrix lies along its rows.
+Orders layer_orders(const Parameter& parameter,
+                    const LayerSpec& layer,
+                    const Order& hidden,
+                    const Order& neurons,
                     const Order& values) {
   std::string_view part = without_prefix(parameter, fmt::format("layers.{}.", parameter.layer));
   if (part == "attn.q_norm" || part == "attn.k_norm") return {};
@@ -70,14 +75,22 @@ Orders layer_orders(const Parameter& parameter, const LayerSpec& layer, const Or
   const bool bias = parameter.kind == ParameterKind::kBias;
   if (bias) part.remove_suffix(std::string_view(".bias").size());
   Orders orders;
-  if (part == "attn.q" || part == "attn.k") orders = {{}, hidden};
-  else if (part == "attn.v") orders = {values, hidden};
-  else if (part == "attn.qkv") orders = {fused_values(layer, values), hidden};
-  else if (part == "attn.o") orders = {hidden, query_values(layer, values)};
-  else if (part == "mlp.gate" || part == "mlp.up") orders = {neurons, hidden};
-  else if (part == "mlp.down") orders = {hidden, neurons};
-  else if (part == "attn_norm" || part == "mlp_norm") orders = {hidden, {}};
-  else fail<InternalError>("no permutation is known for parameter '{}'", parameter.name);
+  if (part == "attn.q" || part == "attn.k")
+    orders = {{}, hidden};
+  else if (part == "attn.v")
+    orders = {values, hidden};
+  else if (part == "attn.qkv")
+    orders = {fused_values(layer, values), hidden};
+  else if (part == "attn.o")
+    orders = {hidden, query_values(layer, values)};
+  else if (part == "mlp.gate" || part == "mlp.up")
+    orders = {neurons, hidden};
+  else if (part == "mlp.down")
+    orders = {hidden, neurons};
+  else if (part == "attn_norm" || part == "mlp_norm")
+    orders = {hidden, {}};
+  else
+    fail<InternalError>("no permutation is known for parameter '{}'", parameter.name);
   return bias ? Orders{.rows = {}, .cols = std::move(orders.rows)} : orders;
 }
 
@@ -105,7 +118,8 @@ ModelPermutation::ModelPermutation(const DecoderSpec& spec, std::uint64_t seed)
     : spec_(spec), hidden_(shuffled(static_cast<std::size_t>(spec.hidden), seed, "hidden")) {
   for (int index = 0; index < static_cast<int>(spec.layers.size()); ++index) {
     const LayerSpec& layer = spec.layers[static_cast<std::size_t>(index)];
-    neurons_.push_back(shuffled(static_cast<std::size_t>(layer.ffn), seed, fmt::format("layers.{}.neurons", index)));
+    neurons_.push_back(shuffled(
+        static_cast<std::size_t>(layer.ffn), seed, fmt::format("layers.{}.neurons", index)));
     values_.push_back(shuffled_values(layer, seed, index));
   }
 }

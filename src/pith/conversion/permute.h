@@ -1,13 +1,12 @@
-// The same function with its units in another order: hidden units, FFN neurons, and value dimensions inside heads.
+// The same function with its units in another order: hidden units, FFN neurons, and value
+// dimensions inside heads.
 //
-// SmolLM2 from its package lies on a 4-bit grid (Q4_1, groups of 32): int4 with groups of 32 and an offset loses nothing on it.
-// Permuting the columns of every matrix puts natural weights off the grid without changing the function. Source: design 7.
+// SmolLM2 from its package lies on a 4-bit grid (Q4_1, groups of 32): int4 with groups of 32 and an
+// offset loses nothing on it. Permuting the columns of every matrix puts natural weights off the
+// grid without changing the function. Source: design 7.
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "pith/codec/quantize.h"
@@ -24,8 +23,9 @@ class ModelPermutation {
 
  private:
   DecoderSpec spec_;
-  std::vector<std::uint32_t> hidden_;                       // [hidden]
-  std::vector<std::vector<std::uint32_t>> neurons_, values_; // [layer][ffn], [layer][kv_heads * v_dim], inside each head
+  std::vector<std::uint32_t> hidden_;  // [hidden]
+  std::vector<std::vector<std::uint32_t>> neurons_;  // [layer][ffn]
+  std::vector<std::vector<std::uint32_t>> values_;   // [layer][kv_heads * v_dim], within heads
 };
 
 }  // namespace pith

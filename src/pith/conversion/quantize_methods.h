@@ -1,4 +1,5 @@
-// The methods of `pith quantize` that need no data: one row each, from options to a plan for every parameter.
+// The methods of `pith quantize` that need no data: one row each, from options to a plan for every
+// parameter.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +16,16 @@ namespace pith {
 
 enum class EmbeddingWidth { kKeep, k8, k6, k4 };
 constexpr EnumName<EmbeddingWidth> kEmbeddingWidthNames[] = {{EmbeddingWidth::kKeep, "keep"},
-    {EmbeddingWidth::k8, "8"}, {EmbeddingWidth::k6, "6"}, {EmbeddingWidth::k4, "4"}};
-constexpr std::span<const EnumName<EmbeddingWidth>> enum_table(EmbeddingWidth) { return kEmbeddingWidthNames; }
+                                                             {EmbeddingWidth::k8, "8"},
+                                                             {EmbeddingWidth::k6, "6"},
+                                                             {EmbeddingWidth::k4, "4"}};
+constexpr std::span<const EnumName<EmbeddingWidth>> enum_table(EmbeddingWidth) {
+  return kEmbeddingWidthNames;
+}
 
 enum class KeptDtype { kF32, kBf16, kF16 };
-constexpr EnumName<KeptDtype> kKeptDtypeNames[] = {{KeptDtype::kF32, "f32"}, {KeptDtype::kBf16, "bf16"}, {KeptDtype::kF16, "f16"}};
+constexpr EnumName<KeptDtype> kKeptDtypeNames[] = {
+    {KeptDtype::kF32, "f32"}, {KeptDtype::kBf16, "bf16"}, {KeptDtype::kF16, "f16"}};
 constexpr std::span<const EnumName<KeptDtype>> enum_table(KeptDtype) { return kKeptDtypeNames; }
 DType dtype_of(KeptDtype kept);
 
@@ -34,19 +40,21 @@ GroupSize parse_group_size(std::string_view text, std::string_view place);
 struct QuantizeOptions {
   std::string method;
   std::optional<int> bits;
-  std::optional<std::string> group_size;       // columns, row or tensor
-  bool symmetric = false, affine = false;      // neither: affine below 8 bits, symmetric at 8
-  std::optional<SymmetricRange> range;         // symmetric units
-  std::optional<int> lowest_code;              // documents: -128 or -127
+  std::optional<std::string> group_size;   // columns, row or tensor
+  bool symmetric = false, affine = false;  // neither: affine below 8 bits, symmetric at 8
+  std::optional<SymmetricRange> range;     // symmetric units
+  std::optional<int> lowest_code;          // documents: -128 or -127
   bool search_range = false;
-  // ECMAScript regular expressions, searched for in canonical names (formats/spec.h). `layers` chooses among what the method
-  // codes; `skip` keeps matrices as they are, embedding and head included ('lm_head' is also a name of a tied embedding).
+  // ECMAScript regular expressions, searched for in canonical names (formats/spec.h). `layers`
+  // chooses among what the method codes; `skip` keeps matrices as they are, embedding and head
+  // included ('lm_head' is also a name of a tied embedding).
   std::optional<std::string> layers, skip;
   EmbeddingWidth embedding = EmbeddingWidth::kKeep;
-  std::optional<KeptDtype> dtype;              // of kept tensors; default: the source's, f32 for a quantized source
+  std::optional<KeptDtype>
+      dtype;  // of kept tensors; default: the source's, f32 for a quantized source
   std::optional<DType> scale_dtype;
-  bool double_quantization = false;            // nf4, fp4
-  std::optional<std::size_t> block_size;       // nf4, fp4
+  bool double_quantization = false;       // nf4, fp4
+  std::optional<std::size_t> block_size;  // nf4, fp4
 };
 void visit(QuantizeOptions& o, auto&& v) {
   v("method", o.method, "how weights are coded; `pith quantize --help` lists the methods");
@@ -66,15 +74,17 @@ void visit(QuantizeOptions& o, auto&& v) {
   v("block-size", o.block_size, "nf4, fp4: weights a block");
 }
 
-// One method. `make_planner` checks the options against the method and the model (UserError) and says what becomes of each
-// parameter: an option that is not the method's, values out of range, a regular expression that finds nothing.
+// One method. `make_planner` checks the options against the method and the model (UserError) and
+// says what becomes of each parameter: an option that is not the method's, values out of range, a
+// regular expression that finds nothing.
 struct QuantizeMethod {
   std::string_view name;
   std::string_view summary;
   Planner (*make_planner)(const QuantizeOptions& options, const DecoderSpec& spec);
 };
 std::span<const QuantizeMethod> quantize_methods();
-// Throws UserError listing the methods; says so if the name is of a method that comes later (gptq, awq, ...).
+// Throws UserError listing the methods; says so if the name is of a method that comes later (gptq,
+// awq, ...).
 const QuantizeMethod& find_quantize_method(std::string_view name);
 // "methods:\n  rtn   round to nearest ...": for --help.
 std::string quantize_method_help();

@@ -28,8 +28,9 @@ struct MatrixReport {
 struct SizeReport {
   std::uint64_t total_bytes = 0;  // all files needed to run: the sum of `parts`
   std::uint64_t parameters = 0;
-  double bits_per_weight = 0;     // 8 * total_bytes / parameters
-  // embedding, head, linears, norms_and_biases, headers, tokenizer, config; all named, 0 where there is nothing
+  double bits_per_weight = 0;  // 8 * total_bytes / parameters
+  // embedding, head, linears, norms_and_biases, headers, tokenizer, config; all named, 0 where
+  // there is nothing
   std::map<std::string, std::uint64_t> parts;
 };
 

@@ -20,10 +20,12 @@ struct WrittenParameter {
 };
 WrittenParameter note_of(const std::string& name, const PackedMatrix& weight);
 
-// Opens the folder as a stranger would and compares each parameter (shape, encoding, activation, all bytes of all buffers),
-// and the size of the weight files with what the writer declared. Returns the sentence for `verified` in a report.
-// Throws FormatError naming the parameter and the difference.
-std::string verify_folder(const std::filesystem::path& folder, const std::vector<WrittenParameter>& written,
+// Opens the folder as a stranger would and compares each parameter (shape, encoding, activation,
+// all bytes of all buffers), and the size of the weight files with what the writer declared.
+// Returns the sentence for `verified` in a report. Throws FormatError naming the parameter and the
+// difference.
+std::string verify_folder(const std::filesystem::path& folder,
+                          const std::vector<WrittenParameter>& written,
                           std::uint64_t declared_file_bytes);
 
 }  // namespace pith

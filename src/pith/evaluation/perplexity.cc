@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <string_view>
 
 #include "pith/base/error.h"
 #include "pith/base/memory.h"
@@ -15,7 +14,8 @@
 namespace pith {
 namespace {
 
-// Logits of one model that are held at a time: enough rows for every thread, and small beside a model.
+// Logits of one model that are held at a time: enough rows for every thread, and small beside a
+// model.
 constexpr std::size_t kBlockBytes = std::size_t{32} << 20;
 
 // The passes of one model, with their time and their memory.
@@ -29,7 +29,8 @@ class Passes {
     metered_logits_ = false;
   }
 
-  // Blocks of a window are alike and the first is not the smallest, so only its memory is looked at.
+  // Blocks of a window are alike and the first is not the smallest, so only its memory is looked
+  // at.
   void logits(std::size_t first, std::size_t count, std::span<float> out) {
     const auto make = [&] { timed([&] { model_.scorer->logits(first, count, out); }); };
     if (metered_logits_)
@@ -43,8 +44,7 @@ class Passes {
     result.engine = model_.scorer->engine();
     result.activations = model_.scorer->activations();
     result.seconds = seconds_;
-    result.tokens_per_second =
-        seconds_ > 0 ? static_cast<double>(input_tokens_) / seconds_ : 0.0;
+    result.tokens_per_second = seconds_ > 0 ? static_cast<double>(input_tokens_) / seconds_ : 0.0;
     result.peak_bytes = model_.loaded_bytes + static_cast<std::uint64_t>(growth_);
   }
 
@@ -56,7 +56,8 @@ class Passes {
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
-  // Other models' passes lie between those of this one, so what its passes left behind is carried on.
+  // Other models' passes lie between those of this one, so what its passes left behind is carried
+  // on.
   template <class Body>
   void metered(Body&& body) {
     reset_memory_peak();
@@ -145,9 +146,8 @@ class Walk {
              std::size_t first,
              std::span<const std::int32_t> targets) {
     const std::size_t count = targets.size();
-    model.passes.logits(window.first_position + first,
-                        count,
-                        std::span(logits).first(count * vocab_));
+    model.passes.logits(
+        window.first_position + first, count, std::span(logits).first(count * vocab_));
     parallel_for(count, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t r = begin; r < end; ++r) {
         const std::span<const float> row = row_of(logits, r);
@@ -156,8 +156,7 @@ class Walk {
       }
     });
     for (std::size_t r = 0; r < count; ++r)
-      if (!std::isfinite(model.rows[r].nll))
-        fail_not_finite("a finite log-probability", model.rows[r].nll, window, first + r);
+      if (!std::isfinite(model.rows[r].nll)) fail_not_finite(model.rows[r].nll, window, first + r);
   }
 
   // Sets the rows in other_logits_ against those of the base.
@@ -173,24 +172,24 @@ class Walk {
     });
     for (std::size_t r = 0; r < count; ++r)
       if (!std::isfinite(other.rows[r].kl))
-        throw FormatError("KL(base || other): expected finite logits wherever the base's are, found a "
-                          "token that only the other model excludes");
+        throw FormatError(
+            "KL(base || other): expected finite logits wherever the base's are, found a "
+            "token that only the other model excludes");
   }
 
   static void add_nll(Model& model, const ScoredWindow& window, std::size_t count) {
     for (std::size_t r = 0; r < count; ++r) model.nll.add(model.rows[r].nll, window.document);
   }
 
-  [[noreturn]] static void fail_not_finite(std::string_view expected,
-                                           double found,
+  [[noreturn]] static void fail_not_finite(double found,
                                            const ScoredWindow& window,
                                            std::size_t target) {
     throw FormatError(ErrorParts{
         .place = fmt::format("prediction of token {} after position {}",
                              window.targets[target],
                              window.first_position + target),
-        .expected = std::string(expected),
-        .found = fmt::format("{}", found),
+        .expected = "a finite log-probability",
+        .found = std::isnan(found) ? "nan" : fmt::format("{}", found),  // its sign says nothing
         .remedy = "a weight may be broken or an activation have overflowed its type"});
   }
 
@@ -234,11 +233,12 @@ void check_models(const ModelUnderTest& base,
   PITH_CHECK(!windows.empty());
   check_windows(*base.scorer, windows);
   for (const ModelUnderTest& other : others) {
-    require(other.scorer->vocab() == base.scorer->vocab(),
-            "models to compare: expected one vocabulary, found {} and {} tokens; logits can only be "
-            "compared token by token",
-            base.scorer->vocab(),
-            other.scorer->vocab());
+    require(
+        other.scorer->vocab() == base.scorer->vocab(),
+        "models to compare: expected one vocabulary, found {} and {} tokens; logits can only be "
+        "compared token by token",
+        base.scorer->vocab(),
+        other.scorer->vocab());
     check_windows(*other.scorer, windows);
   }
 }

@@ -1,5 +1,5 @@
-// Perplexity of one model, and the distance of others from a base model, in one streamed walk over the
-// windows. Source: decoding-and-evaluation card 5.
+// Perplexity of one model, and the distance of others from a base model, in one streamed walk over
+// the windows. Source: decoding-and-evaluation card 5.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,9 @@ namespace pith {
 // perplexities.
 struct PerplexityResult {
   double perplexity = 0;
-  double nll_nats = 0;        // sum over predictions
-  double standard_error = 0;  // of the mean nll: sd / sqrt(predictions - 1); NaN (JSON null) for one
+  double nll_nats = 0;  // sum over predictions
+  double standard_error =
+      0;  // of the mean nll: sd / sqrt(predictions - 1); NaN (JSON null) for one
   std::uint64_t predictions = 0, windows = 0;
   std::uint64_t tokens = 0;  // of the text that was windowed, BOS not counted
   std::int64_t window = 0;
@@ -37,9 +38,10 @@ Json to_json(const PerplexityResult& result);  // the keys of design section 4
 // KL(base || other) in nats over all scored positions.
 struct DivergenceResult {
   double kl_mean = 0, kl_median = 0, kl_p99 = 0;
-  // Of the mean, over the windows' means (weighted by their positions); NaN (JSON null) for one window.
+  // Of the mean, over the windows' means (weighted by their positions); NaN (JSON null) for one
+  // window.
   double kl_standard_error = 0;
-  double top1_agreement = 0;        // share of positions with the same argmax (lowest index on ties)
+  double top1_agreement = 0;  // share of positions with the same argmax (lowest index on ties)
   double log_perplexity_ratio = 0;  // ln(perplexity of other / perplexity of base)
 };
 Json to_json(const DivergenceResult& result);
@@ -60,12 +62,13 @@ struct ModelUnderTest {
 };
 
 // Walks the windows once. For each, the base's logits are made once and every other model's are set
-// against them, in blocks of rows, so memory does not grow with the vocabulary times the window. Sums
-// are kept in double, in an order that does not depend on the number of threads.
-// With no `others` it is a plain evaluation. peak_bytes of a model: memory when it had been loaded less
+// against them, in blocks of rows, so memory does not grow with the vocabulary times the window.
+// Sums are kept in double, in an order that does not depend on the number of threads. With no
+// `others` it is a plain evaluation. peak_bytes of a model: memory when it had been loaded less
 // memory before (given as `loaded_bytes`) plus the growth during its own passes.
-// Throws UserError if a window is longer than a model's context, if a token is outside a vocabulary, or
-// if the vocabularies differ; FormatError for logits that are not finite, saying where.
+// Throws UserError if a window is longer than a model's context, if a token is outside a
+// vocabulary, or if the vocabularies differ; FormatError for logits that are not finite, saying
+// where.
 Comparison compare_models(const ModelUnderTest& base,
                           std::span<const ModelUnderTest> others,
                           std::span<const ScoredWindow> windows,

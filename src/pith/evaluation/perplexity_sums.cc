@@ -69,8 +69,8 @@ void DivergenceSums::end_window() {
   open_ = {};
 }
 
-// Windows are the units drawn: positions of one depend on each other. The estimate for a ratio of sums;
-// with windows of equal length it is sd(means) / sqrt(windows).
+// Windows are the units drawn: positions of one depend on each other. The estimate for a ratio of
+// sums; with windows of equal length it is sd(means) / sqrt(windows).
 double DivergenceSums::standard_error(double mean) const {
   const auto count = static_cast<double>(windows_.size());
   if (windows_.size() < 2) return std::numeric_limits<double>::quiet_NaN();

@@ -11,7 +11,8 @@ namespace pith {
 namespace {
 
 RowSummary summarize_reference(const float* row, std::size_t count) {
-  // std::max_element would stay at a leading NaN or pass over a later one; the sum below shows both.
+  // std::max_element would stay at a leading NaN or pass over a later one; the sum below shows
+  // both.
   std::size_t best = 0;
   for (std::size_t i = 1; i < count; ++i)
     if (row[i] > row[best]) best = i;
@@ -37,10 +38,11 @@ constexpr std::size_t kBlock = 64 * kLanes;
 
 constexpr float kLeastExponent = -87.3f;  // exp of it is still a normal number
 
-// exp(x) for x <= 0, within 2^-22 relative; what lies below kLeastExponent gives its 1e-38. NaN stays NaN.
-// Cody-Waite reduction and the polynomial of Cephes' expf.
+// exp(x) for x <= 0, within 2^-22 relative; what lies below kLeastExponent gives its 1e-38. NaN
+// stays NaN. Cody-Waite reduction and the polynomial of Cephes' expf.
 [[gnu::target("avx2,fma")]] inline __m256 exp_avx2(__m256 x) {
-  x = _mm256_max_ps(_mm256_set1_ps(kLeastExponent), x);  // the second operand is returned if one is NaN
+  x = _mm256_max_ps(_mm256_set1_ps(kLeastExponent),
+                    x);  // the second operand is returned if one is NaN
   const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)),
                                    _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
@@ -65,7 +67,8 @@ constexpr float kLeastExponent = -87.3f;  // exp of it is still a normal number
   return sum;
 }
 
-// Maximum and the lowest place where it stands; a NaN may be missed, the sum of exponentials shows it.
+// Maximum and the lowest place where it stands; a NaN may be missed, the sum of exponentials shows
+// it.
 [[gnu::target("avx2,fma")]] RowSummary find_max_avx2(const float* row, std::size_t count) {
   __m256 best = _mm256_set1_ps(-INFINITY);
   std::size_t i = 0;
@@ -142,8 +145,7 @@ const RowMath& row_math() {
 
 double log_probability(std::span<const float> row, const RowSummary& summary, std::int32_t target) {
   PITH_CHECK(target >= 0 && static_cast<std::size_t>(target) < row.size());
-  const double below_max =
-      double{row[static_cast<std::size_t>(target)]} - double{summary.max};
+  const double below_max = double{row[static_cast<std::size_t>(target)]} - double{summary.max};
   return below_max - std::log(summary.sum_exp);
 }
 

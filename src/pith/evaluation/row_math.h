@@ -17,9 +17,9 @@ struct RowSummary {
 // log softmax(row)[target] in nats.
 double log_probability(std::span<const float> row, const RowSummary& summary, std::int32_t target);
 
-// The pieces of the work, one row of this table for each way to compute them; best first, the last is
-// the plain reference in double. The others take exp in f32 within 2^-22 relative and add up in double,
-// so logarithms of sums are within 3e-7.
+// The pieces of the work, one row of this table for each way to compute them; best first, the last
+// is the plain reference in double. The others take exp in f32 within 2^-22 relative and add up in
+// double, so logarithms of sums are within 3e-7.
 struct RowMath {
   std::string_view name;
   bool (*runs_here)();
@@ -31,8 +31,8 @@ struct RowMath {
 std::span<const RowMath> row_math_table();
 const RowMath& row_math();  // the best that this processor runs
 
-// KL(softmax(p) || softmax(q)) in nats, at least 0; exactly 0 for equal rows. Not finite if a logit is
-// not, as for log_probability.
+// KL(softmax(p) || softmax(q)) in nats, at least 0; exactly 0 for equal rows. Not finite if a logit
+// is not, as for log_probability.
 double kl_divergence(std::span<const float> p,
                      const RowSummary& p_summary,
                      std::span<const float> q,

@@ -8,10 +8,25 @@ namespace pith {
 namespace {
 
 // White space that takes more than one byte in UTF-8; with kOneByteSpaces it is Python's `\s`.
-constexpr std::array<std::string_view, 19> kLongSpaces = {
-    "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
-    "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u2028",
-    "\u2029", "\u202F", "\u205F", "\u3000", "\xC2\x85"};
+constexpr std::array<std::string_view, 19> kLongSpaces = {"\u00A0",
+                                                          "\u1680",
+                                                          "\u2000",
+                                                          "\u2001",
+                                                          "\u2002",
+                                                          "\u2003",
+                                                          "\u2004",
+                                                          "\u2005",
+                                                          "\u2006",
+                                                          "\u2007",
+                                                          "\u2008",
+                                                          "\u2009",
+                                                          "\u200A",
+                                                          "\u2028",
+                                                          "\u2029",
+                                                          "\u202F",
+                                                          "\u205F",
+                                                          "\u3000",
+                                                          "\xC2\x85"};
 constexpr std::string_view kOneByteSpaces = " \t\n\v\f\r\x1C\x1D\x1E\x1F";
 
 // Bytes of the white space that `text` begins with, or ends with; 0 if there is none.
@@ -67,15 +82,14 @@ std::string replace_quoted_digit(std::string_view text) {
   }
 }
 
-// re.sub(r"\(\s*([^\)]*?)\s*\)", r"(\1)", text), and alike for other pairs: from an opening sign to the
-// next closing one, white space inside at both ends goes.
+// re.sub(r"\(\s*([^\)]*?)\s*\)", r"(\1)", text), and alike for other pairs: from an opening sign to
+// the next closing one, white space inside at both ends goes.
 std::string strip_inside(std::string_view text, char open, char close) {
   std::string out;
   out.reserve(text.size());
   while (true) {
     const std::size_t begin = text.find(open);
-    const std::size_t end =
-        begin == std::string_view::npos ? begin : text.find(close, begin + 1);
+    const std::size_t end = begin == std::string_view::npos ? begin : text.find(close, begin + 1);
     if (end == std::string_view::npos) return out.append(text);
     out.append(text.substr(0, begin + 1));
     out.append(strip(text.substr(begin + 1, end - begin - 1)));

@@ -51,7 +51,8 @@ void check(const WindowOptions& options) {
           *options.stride);
 }
 
-// The window [begin, end) of a stream; scores its tokens from the one at `first` >= 1 of the window on.
+// The window [begin, end) of a stream; scores its tokens from the one at `first` >= 1 of the window
+// on.
 ScoredWindow window_of(Ids stream, std::size_t begin, std::size_t end, std::size_t first) {
   const Ids input = stream.subspan(begin, end - begin);
   const Ids targets = input.subspan(first);
@@ -101,8 +102,9 @@ std::vector<ScoredWindow> llama_cpp_windows(Ids stream,
   return windows;
 }
 
-// lm_eval.utils.get_rolling_token_windows with context_len = 1: `prefix` stands before the document, each
-// window predicts `length` tokens, the last is extended to the left. Source: card 5.1.
+// lm_eval.utils.get_rolling_token_windows with context_len = 1: `prefix` stands before the
+// document, each window predicts `length` tokens, the last is extended to the left. Source:
+// card 5.1.
 void add_rolling_windows(Ids ids,
                          std::size_t length,
                          std::int32_t prefix,
@@ -111,7 +113,7 @@ void add_rolling_windows(Ids ids,
   stream.insert(stream.end(), ids.begin(), ids.end());
   for (std::size_t begin = 1; begin < stream.size();) {
     const std::size_t end = std::min(begin + length, stream.size());
-    const std::size_t input_begin = end > length ? end - 1 - std::min(length, end - 1) : 0;
+    const std::size_t input_begin = end - 1 > length ? end - 1 - length : 0;
     ScoredWindow window = window_of(stream, input_begin, end, begin - input_begin);
     window.input.pop_back();
     windows.push_back(std::move(window));
@@ -216,9 +218,8 @@ std::int64_t needed_tokens(const WindowOptions& options, bool has_bos) {
   std::string found = fmt::format("{} tokens", kept);
   if (kept < all) found += fmt::format(" (max-tokens cut {})", all);
   throw UserError(ErrorParts{
-      .place = fmt::format("convention {} with a window of {}",
-                           to_string(options.convention),
-                           options.window),
+      .place = fmt::format(
+          "convention {} with a window of {}", to_string(options.convention), options.window),
       .expected = fmt::format("at least {} tokens{}",
                               needed_tokens(options, has_bos),
                               one_stream(options.convention) ? "" : " in one document"),
@@ -252,8 +253,8 @@ std::vector<ScoredWindow> make_windows(std::span<const Document> documents,
     PITH_CHECK(documents.size() == 1);
     windows = stream_windows(documents.front().ids, options, bos);
   } else {
-    windows = document_windows(
-        documents.first(kept_documents(documents, options)), options, bos, eos);
+    windows =
+        document_windows(documents.first(kept_documents(documents, options)), options, bos, eos);
   }
   if (windows.empty()) fail_nothing_scored(documents, options, bos.has_value());
   return windows;

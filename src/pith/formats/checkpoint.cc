@@ -117,6 +117,7 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   state->path = path;
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
+  if (error && status.type() != fs::file_type::not_found) fail_no_model(path, error.message());
   switch (status.type()) {
     case fs::file_type::directory:
       open_folder(path, *state);
@@ -126,8 +127,6 @@ Checkpoint Checkpoint::open(const fs::path& path) {
       break;
     case fs::file_type::not_found:
       fail_no_model(path, "nothing of this name");
-    case fs::file_type::none:
-      fail_no_model(path, error.message());
     default:
       fail_no_model(path, "a device or pipe");
   }

@@ -109,7 +109,7 @@ class FolderFinder {
                   std::string(to_string(dtype)),
                   "a quantized weight needs a quantization_config that names its layout");
     const std::vector<std::int64_t> matrix_shape =
-        parameter.rows == 1 ? std::vector<std::int64_t>{1, shape.back()} : shape;
+        shape.size() == 1 ? std::vector<std::int64_t>{1, shape[0]} : shape;
     LocatedParameter located{name.name,
                              DenseEncoding{dtype},
                              {},

@@ -27,6 +27,8 @@ std::vector<LocatedParameter> locate_in_gguf(const DecoderSpec& spec,
       fail_tensor("type F32, F16, BF16, Q8_0, Q4_0 or Q4_1",
                   tensor->type_name,
                   "this version does not decode it; convert the file to one of these types first");
+    if (shape.size() == 1 && !is_dense(*tensor->encoding))
+      fail_tensor("type F32, F16 or BF16 for a vector", tensor->type_name);
     LocatedParameter located{
         name.name, *tensor->encoding, {}, Turn::kNone, name.permuted_heads, {}};
     if (name.permuted_heads != 0) located.turn = Turn::kHeadRows;

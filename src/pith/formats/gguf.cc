@@ -30,8 +30,10 @@ struct TypeName {
                              std::string_view key,
                              std::string expected,
                              std::string_view found) {
-  throw FormatError(ErrorParts{
-      fmt::format("{}: metadata key '{}'", place, key), std::move(expected), std::string(found), {}});
+  throw FormatError(ErrorParts{fmt::format("{}: metadata key '{}'", place, key),
+                               std::move(expected),
+                               std::string(found),
+                               {}});
 }
 
 [[noreturn]] void fail_missing(const std::string& place, std::string_view key) {

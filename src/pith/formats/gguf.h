@@ -20,14 +20,23 @@
 namespace pith {
 
 // Arrays keep their element type: numbers as int64 or double, else strings or booleans.
-using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
-                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+using GgufValue = std::variant<std::uint64_t,
+                               std::int64_t,
+                               double,
+                               bool,
+                               std::string,
+                               std::vector<std::int64_t>,
+                               std::vector<double>,
+                               std::vector<bool>,
+                               std::vector<std::string>>;
 
 struct GgufTensor {
   std::string name;
-  std::vector<std::int64_t> shape;  // outermost first (turned round from the file), as everywhere in Pith
-  std::uint32_t type_id = 0;        // as in the file
-  std::optional<Encoding> encoding; // nullopt: a type that this version does not decode (`type_name` says which)
+  std::vector<std::int64_t>
+      shape;                  // outermost first (turned round from the file), as everywhere in Pith
+  std::uint32_t type_id = 0;  // as in the file
+  std::optional<Encoding>
+      encoding;  // nullopt: a type that this version does not decode (`type_name` says which)
   std::string type_name;
   std::span<const std::byte> bytes;
 };
@@ -51,7 +60,9 @@ class GgufFile {
   double number(std::string_view key) const;
   bool boolean_or(std::string_view key, bool otherwise) const;
   std::optional<std::string> find_string(std::string_view key) const;
-  std::optional<std::int64_t> find_integer(std::string_view key, std::int64_t low, std::int64_t high) const;
+  std::optional<std::int64_t> find_integer(std::string_view key,
+                                           std::int64_t low,
+                                           std::int64_t high) const;
   std::optional<double> find_number(std::string_view key) const;
   const std::vector<std::string>* find_strings(std::string_view key) const;
   const std::vector<std::int64_t>* find_integers(std::string_view key) const;
@@ -67,8 +78,9 @@ class GgufFile {
   std::shared_ptr<const MappedFile> file_;
 };
 
-// The network that the metadata describe. `general.architecture` llama, gpt2, qwen2, qwen3 (mistral files say llama);
-// llama3 RoPE scaling is recovered from rope_freqs.weight as explicit factors when the parameters fit, else refused.
+// The network that the metadata describe. `general.architecture` llama, gpt2, qwen2, qwen3 (mistral
+// files say llama); llama3 RoPE scaling is recovered from rope_freqs.weight as explicit factors
+// when the parameters fit, else refused.
 DecoderSpec spec_from_gguf(const GgufFile& gguf);
 
 }  // namespace pith

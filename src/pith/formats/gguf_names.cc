@@ -55,8 +55,8 @@ GgufName gguf_name(const Parameter& parameter,
   const auto index = static_cast<std::size_t>(parameter.layer);
   PITH_CHECK(stem.starts_with(prefix) && index < spec.layers.size());
   stem.remove_prefix(prefix.size());
-  GgufName result{
-      fmt::format("blk.{}.{}{}", parameter.layer, look_up(kLayerNames, stem), suffix), 0};
+  GgufName result{fmt::format("blk.{}.{}{}", parameter.layer, look_up(kLayerNames, stem), suffix),
+                  0};
   if (architecture != "llama") return result;  // only its converter turns the rows
   if (stem == "attn.q") result.permuted_heads = spec.layers[index].heads;
   if (stem == "attn.k") result.permuted_heads = spec.layers[index].kv_heads;

@@ -39,7 +39,8 @@ Header read_header(GgufReader& reader) {
   if (magic != kMagic) reader.fail("the magic 'GGUF' at the start of the file", printable(magic));
   Header header;
   header.version = reader.number<std::uint32_t>("a version");
-  // The byte order is not stored; a small version number with its bytes swapped ends in 16 zero bits.
+  // The byte order is not stored; a small version number with its bytes swapped ends in 16 zero
+  // bits.
   if (header.version != 0 && (header.version & 0xffff) == 0)
     reader.fail("a little-endian file",
                 "a big-endian one",
@@ -76,7 +77,8 @@ std::uint64_t alignment_of(const GgufReader& reader, const GgufContents& content
   if (row == contents.keys.end()) return kDefaultAlignment;
   const auto alignment = std::get<std::uint64_t>(contents.metadata[row->second].second);
   if (!std::has_single_bit(alignment))
-    reader.fail(fmt::format("{} to be a power of two", kAlignmentKey), fmt::format("{}", alignment));
+    reader.fail(fmt::format("{} to be a power of two", kAlignmentKey),
+                fmt::format("{}", alignment));
   return alignment;
 }
 
@@ -113,8 +115,9 @@ std::uint64_t bytes_of(const GgufReader& reader,
                        std::span<const std::int64_t> dimensions) {
   const std::uint64_t row = dimensions.empty() ? 1 : static_cast<std::uint64_t>(dimensions[0]);
   if (row % type.block_elements != 0)
-    reader.fail(fmt::format("rows of whole {} blocks ({} elements)", type.name, type.block_elements),
-                fmt::format("rows of {}", row));
+    reader.fail(
+        fmt::format("rows of whole {} blocks ({} elements)", type.name, type.block_elements),
+        fmt::format("rows of {}", row));
   std::uint64_t blocks = row / type.block_elements;
   for (std::size_t i = 1; i < dimensions.size(); ++i)
     blocks *= static_cast<std::uint64_t>(dimensions[i]);  // at most the elements: below 2^63

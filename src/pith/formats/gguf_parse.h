@@ -22,7 +22,8 @@ struct GgufContents {
 };
 
 // Checks every rule of formats.md 4.1, the padding after the last tensor included. Memory stays
-// within about ten times the metadata's bytes in the file. Throws FormatError "place: at byte N, ...".
+// within about ten times the metadata's bytes in the file. Throws FormatError "place: at byte N,
+// ...".
 GgufContents parse_gguf(std::span<const std::byte> file, const std::string& place);
 
 }  // namespace pith

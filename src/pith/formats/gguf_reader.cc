@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "pith/base/error.h"
+#include "pith/base/utf8.h"
 
 namespace pith {
 namespace {
@@ -12,31 +13,6 @@ static_assert(std::endian::native == std::endian::little, "numbers are copied as
 
 constexpr std::uint64_t kMaxStringBytes = std::uint64_t{1} << 30;  // as ggml
 constexpr std::size_t kShownBytes = 64;
-
-// Length of the UTF-8 sequence at the start of `text`, 0 if there is none. RFC 3629, section 4.
-std::size_t sequence_bytes(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  // The second byte is narrower where overlong forms, surrogates or values past U+10FFFF would be.
-  const unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  const unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < length; ++i)
-    if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
-  return length;
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = sequence_bytes(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -76,15 +52,16 @@ std::string_view GgufReader::text(std::string_view what) {
 
 std::string_view GgufReader::utf8_text(std::string_view what) {
   const std::string_view value = text(what);
-  if (!is_utf8(value)) fail(fmt::format("{} in UTF-8", what), printable(value));
+  if (valid_utf8_prefix(value) != value.size())
+    fail(fmt::format("{} in UTF-8", what), printable(value));
   return value;
 }
 
 void GgufReader::fail(std::string expected, std::string found, std::string remedy) const {
   std::string place = fmt::format("{}: at byte {}", place_, position_);
   if (!context_.empty()) place += ", of " + context_;
-  throw FormatError(ErrorParts{
-      std::move(place), std::move(expected), std::move(found), std::move(remedy)});
+  throw FormatError(
+      ErrorParts{std::move(place), std::move(expected), std::move(found), std::move(remedy)});
 }
 
 }  // namespace pith

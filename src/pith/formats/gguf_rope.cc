@@ -38,8 +38,8 @@ double llama3_divisor(double wave, const RopeSpec& rope) {
 }
 
 bool fits(std::span<const float> factors, const RopeSpec& rope) {
-  // The converter works in float32: near the steep end of the blend a wavelength that is off by 1e-6
-  // moves a divisor by some 1e-4. Other parameters move some divisor by far more than 0.1 %.
+  // The converter works in float32: near the steep end of the blend a wavelength that is off by
+  // 1e-6 moves a divisor by some 1e-4. Other parameters move some divisor by far more than 0.1 %.
   constexpr double kTolerance = 1e-3;
   for (std::size_t j = 0; j < factors.size(); ++j) {
     const double exponent = static_cast<double>(j) / static_cast<double>(factors.size());
@@ -55,10 +55,11 @@ std::vector<float> read_factors(const GgufFile& gguf,
                                 std::int64_t qk_dim) {
   const bool f32 = tensor.encoding == Encoding{DenseEncoding{DType::kF32}};
   if (!f32 || tensor.shape != std::vector<std::int64_t>{qk_dim / 2})
-    throw FormatError(ErrorParts{fmt::format("{}: tensor '{}'", gguf.place(), kFactorsTensor),
-                                 fmt::format("F32 [{}]", qk_dim / 2),
-                                 fmt::format("{} [{}]", tensor.type_name, fmt::join(tensor.shape, ", ")),
-                                 {}});
+    throw FormatError(
+        ErrorParts{fmt::format("{}: tensor '{}'", gguf.place(), kFactorsTensor),
+                   fmt::format("F32 [{}]", qk_dim / 2),
+                   fmt::format("{} [{}]", tensor.type_name, fmt::join(tensor.shape, ", ")),
+                   {}});
   std::vector<float> factors(tensor.bytes.size() / sizeof(float));
   std::memcpy(factors.data(), tensor.bytes.data(), tensor.bytes.size());
   return factors;
@@ -78,11 +79,11 @@ void read_yarn(const GgufFile& gguf,
   for (const auto& [name, neutral] :
        {std::pair{"scaling.yarn_ext_factor", 1.0}, std::pair{"scaling.yarn_log_multiplier", 0.0}})
     if (const double found = number(name, neutral); found != neutral)
-      throw FormatError(ErrorParts{
-          fmt::format("{}: metadata key '{}'", gguf.place(), key_of(architecture, name)),
-          fmt::format("{}", neutral),
-          fmt::format("{}, which Pith does not have", found),
-          {}});
+      throw FormatError(
+          ErrorParts{fmt::format("{}: metadata key '{}'", gguf.place(), key_of(architecture, name)),
+                     fmt::format("{}", neutral),
+                     fmt::format("{}, which Pith does not have", found),
+                     {}});
   // llama.cpp multiplies the usual 0.1 ln(factor) + 1; the field replaces it.
   const double attention =
       number("scaling.attn_factor", 1.0) * number("scaling.yarn_attn_factor", 1.0);
@@ -96,8 +97,8 @@ RopeSpec read_keys(const GgufFile& gguf, std::string_view architecture, std::int
     const std::string key = key_of(architecture, name);
     const std::optional<double> found = gguf.find_number(key);
     if (found && *found < 0)
-      fail<FormatError>("{}: metadata key '{}': expected a number above 0, found {}",
-                        gguf.place(), key, *found);
+      fail<FormatError>(
+          "{}: metadata key '{}': expected a number above 0, found {}", gguf.place(), key, *found);
     return found.value_or(0.0);  // ggml writes 0 for "not set"
   };
   if (const double theta = positive("freq_base"); theta > 0) rope.theta = theta;
@@ -107,7 +108,9 @@ RopeSpec read_keys(const GgufFile& gguf, std::string_view architecture, std::int
   const std::string type = gguf.find_string(type_key).value_or("linear");
   if (type != "none" && type != "linear" && type != "yarn")
     fail<FormatError>("{}: metadata key '{}': expected none, linear or yarn, found '{}'",
-                      gguf.place(), type_key, type);
+                      gguf.place(),
+                      type_key,
+                      type);
   if (type == "none" || factor == 0 || factor == 1) return rope;
   rope.factor = factor;
   rope.scaling = type == "yarn" ? RopeScalingKind::kYarn : RopeScalingKind::kLinear;
@@ -132,9 +135,11 @@ void refuse_other_ropes(const GgufFile& gguf, std::string_view architecture, std
 }  // namespace
 
 std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta) {
-  std::vector<double> divisors = {8, 32, 4, 16, 2, 64};
-  // Exact when a wavelength is long enough to be divided by the whole factor, as in all releases.
-  if (!factors.empty()) divisors.insert(divisors.begin(), *std::max_element(factors.begin(), factors.end()));
+  if (factors.empty()) return std::nullopt;
+  const double largest = *std::max_element(factors.begin(), factors.end());
+  if (!(largest > 1.0) || std::isinf(largest)) return std::nullopt;
+  // The largest is the factor when a wavelength is long enough, as in all releases.
+  const double divisors[] = {largest, 8, 32, 4, 16, 2, 64};
   std::vector<std::int64_t> contexts = {kUsualContext};
   for (std::int64_t context = kFirstContext; context <= kLastContext; context *= 2)
     contexts.push_back(context);
@@ -167,7 +172,8 @@ RopeSpec rope_from_gguf(const GgufFile& gguf,
   const std::string place = fmt::format("{}: tensor '{}'", gguf.place(), kFactorsTensor);
   if (rope.scaling != RopeScalingKind::kNone)
     fail<FormatError>("{}: frequency factors and {} scaling at once, which Pith does not have",
-                      place, to_string(rope.scaling));
+                      place,
+                      to_string(rope.scaling));
   if (const std::optional<RopeSpec> llama3 = fit_llama3(factors, rope.theta)) return *llama3;
   throw FormatError(ErrorParts{place,
                                "factors of llama3 scaling with parameters in use",

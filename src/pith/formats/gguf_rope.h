@@ -19,10 +19,11 @@ RopeSpec rope_from_gguf(const GgufFile& gguf,
                         std::int64_t qk_dim,
                         std::int64_t context);
 
-// llama3 scaling that divides the plain inv_freq [factors.size()] by `factors`, to 0.1 %; nullopt if
-// none of the parameters in use does (factor: any; low and high frequency factor 1 and 4, and a few
-// others; original context: powers of two, 8192 first). Without wavelengths in the blend between the
-// factors 1 and `factor` several parameters give the same frequencies: the first of them is taken.
+// llama3 scaling that divides the plain inv_freq [factors.size()] by `factors`, to 0.1 %; nullopt
+// if none of the parameters in use does (factor: any; low and high frequency factor 1 and 4, and a
+// few others; original context: powers of two, 8192 first). Without wavelengths in the blend
+// between the factors 1 and `factor` several parameters give the same frequencies: the first of
+// them is taken.
 std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta);
 
 }  // namespace pith

@@ -1,4 +1,5 @@
-// spec_from_gguf: metadata and the tensors that are there -> DecoderSpec. Source: formats.md 4.3, 4.4.
+// spec_from_gguf: metadata and the tensors that are there -> DecoderSpec. Source:
+// formats.md 4.3, 4.4.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -84,10 +85,12 @@ DecoderSpec SpecReader::read() {
 void SpecReader::read_architecture() {
   const std::string type = gguf_.find_string("general.type").value_or("model");
   if (type != "model")
-    fail<FormatError>("{}: expected a model, found general.type {}", gguf_.place(), printable(type));
+    fail<FormatError>(
+        "{}: expected a model, found general.type {}", gguf_.place(), printable(type));
   if (gguf_.find_integer("split.count", 0, UINT16_MAX).value_or(1) > 1)
-    fail<FormatError>("{}: one of several files of a split model; join them with llama-gguf-split --merge",
-                      gguf_.place());
+    fail<FormatError>(
+        "{}: one of several files of a split model; join them with llama-gguf-split --merge",
+        gguf_.place());
   architecture_ = gguf_.string("general.architecture");
   if (std::ranges::find(kArchitectures, architecture_) == std::end(kArchitectures))
     throw FormatError(ErrorParts{fmt::format("{}: general.architecture", gguf_.place()),
@@ -98,8 +101,11 @@ void SpecReader::read_architecture() {
 
 void SpecReader::refuse_relatives() const {
   const auto refuse = [&](const std::string& name, const std::string& found) {
-    fail<FormatError>("{}: metadata key '{}': {}, which changes the computation in a way that Pith does not have",
-                      gguf_.place(), name, found);
+    fail<FormatError>(
+        "{}: metadata key '{}': {}, which changes the computation in a way that Pith does not have",
+        gguf_.place(),
+        name,
+        found);
   };
   for (const auto& [name, neutral] : kNeutralNumbers) {
     const double found = gguf_.find_number(key(name)).value_or(neutral);
@@ -118,20 +124,23 @@ void SpecReader::read_sizes() {
   const GgufTensor* embedding = gguf_.find("token_embd.weight");
   if (embedding == nullptr)
     fail<FormatError>("{}: tensor 'token_embd.weight' is missing; the file holds {} tensors",
-                      gguf_.place(), gguf_.tensors().size());
+                      gguf_.place(),
+                      gguf_.tensors().size());
   if (embedding->shape.size() != 2)
     fail<FormatError>("{}: tensor 'token_embd.weight': expected 2 dimensions, found {}",
-                      gguf_.place(), embedding->shape.size());
+                      gguf_.place(),
+                      embedding->shape.size());
   spec_.vocab = embedding->shape[0];
   const std::int64_t said =
       gguf_.find_integer(key("vocab_size"), 1, INT32_MAX).value_or(spec_.vocab);
   const auto* tokens = gguf_.find_strings("tokenizer.ggml.tokens");
   const auto token_count = tokens == nullptr ? 0 : static_cast<std::int64_t>(tokens->size());
   if (said != spec_.vocab || token_count > spec_.vocab)
-    throw FormatError(ErrorParts{fmt::format("{}: tensor 'token_embd.weight'", gguf_.place()),
-                                 fmt::format("a row for each of {} tokens", std::max(said, token_count)),
-                                 fmt::format("{} rows", spec_.vocab),
-                                 {}});
+    throw FormatError(
+        ErrorParts{fmt::format("{}: tensor 'token_embd.weight'", gguf_.place()),
+                   fmt::format("a row for each of {} tokens", std::max(said, token_count)),
+                   fmt::format("{} rows", spec_.vocab),
+                   {}});
 }
 
 // A number for all layers, or an array with one for each; `otherwise` when the key is absent.
@@ -147,11 +156,17 @@ std::vector<std::int64_t> SpecReader::per_layer(
   const std::vector<std::int64_t>& values = *gguf_.find_integers(full);
   if (values.size() != layers)
     fail<FormatError>("{}: metadata key '{}': expected {} values, one a layer, found {}",
-                      gguf_.place(), full, layers, values.size());
+                      gguf_.place(),
+                      full,
+                      layers,
+                      values.size());
   for (const std::int64_t value : values)
     if (value < 1 || value > kMaxWidth)
       fail<FormatError>("{}: metadata key '{}': expected integers from 1 to {}, found {}",
-                        gguf_.place(), full, kMaxWidth, value);
+                        gguf_.place(),
+                        full,
+                        kMaxWidth,
+                        value);
   return values;
 }
 
@@ -161,7 +176,10 @@ void SpecReader::read_layers() {
   // Each layer has tensors, so this bounds what a hostile count can make us allocate.
   if (static_cast<std::size_t>(count) > gguf_.tensors().size())
     fail<FormatError>("{}: metadata key '{}': {} layers in a file of {} tensors",
-                      gguf_.place(), count_key, count, gguf_.tensors().size());
+                      gguf_.place(),
+                      count_key,
+                      count,
+                      gguf_.tensors().size());
   spec_.layers.resize(static_cast<std::size_t>(count));
   const auto heads = per_layer("attention.head_count", std::nullopt);
   const auto kv_heads = per_layer("attention.head_count_kv", heads);
@@ -173,9 +191,13 @@ void SpecReader::read_layers() {
     if (const auto given = gguf_.find_integer(key(name), 0, kMaxWidth); given && *given > 0)
       return *given;
     if (spec_.hidden % heads[0] != 0)
-      fail<FormatError>("{}: metadata keys '{}' ({}) and '{}' ({}): the heads do not divide the width",
-                        gguf_.place(), key("embedding_length"), spec_.hidden,
-                        key("attention.head_count"), heads[0]);
+      fail<FormatError>(
+          "{}: metadata keys '{}' ({}) and '{}' ({}): the heads do not divide the width",
+          gguf_.place(),
+          key("embedding_length"),
+          spec_.hidden,
+          key("attention.head_count"),
+          heads[0]);
     return spec_.hidden / heads[0];
   };
   const std::int64_t qk_dim = head_width("attention.key_length");
@@ -183,8 +205,12 @@ void SpecReader::read_layers() {
   const std::int64_t window =
       gguf_.find_integer(key("attention.sliding_window"), 0, INT32_MAX).value_or(0);
   for (std::size_t i = 0; i < spec_.layers.size(); ++i)
-    spec_.layers[i] = {.heads = heads[i], .kv_heads = kv_heads[i], .qk_dim = qk_dim,
-                       .v_dim = v_dim, .ffn = ffn[i], .window = window};
+    spec_.layers[i] = {.heads = heads[i],
+                       .kv_heads = kv_heads[i],
+                       .qk_dim = qk_dim,
+                       .v_dim = v_dim,
+                       .ffn = ffn[i],
+                       .window = window};
 }
 
 void SpecReader::read_gpt2() {
@@ -262,7 +288,9 @@ void SpecReader::refuse_other_tensors() const {
   for (const GgufTensor& tensor : gguf_.tensors())
     if (!known.contains(tensor.name))
       fail<FormatError>("{}: tensor {} is of no part that a {} model has in Pith",
-                        gguf_.place(), printable(tensor.name), architecture_);
+                        gguf_.place(),
+                        printable(tensor.name),
+                        architecture_);
 }
 
 }  // namespace

@@ -37,9 +37,8 @@ constexpr RemovedType kRemoved[] = {{4, "Q4_2"},
 }  // namespace
 
 const GgufType* find_gguf_type(std::uint32_t id) {
-  const auto row = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const GgufType& type) {
-    return type.id == id;
-  });
+  const auto row = std::find_if(
+      std::begin(kTypes), std::end(kTypes), [&](const GgufType& type) { return type.id == id; });
   return row == std::end(kTypes) ? nullptr : row;
 }
 

@@ -1,7 +1,7 @@
-// report.json: what was asked, from what, what came out, forecast beside measurement. See docs/formats.md.
+// report.json: what was asked, from what, what came out, forecast beside measurement. See
+// docs/formats.md.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,11 +25,18 @@ struct RunReport {
   Cost measured;
   std::vector<MatrixReport> matrices;
   std::optional<SizeReport> size;
-  std::string verified;               // what the check after writing compared; empty: not verified
-  Json evaluation;                    // null: none
+  std::string verified;  // what the check after writing compared; empty: not verified
+  Json evaluation;       // null: none
 };
-Json to_json(const RunReport& report);  // adds `revision` (program version and git revision) and `isa`
+
+// Adds `revision` and `isa`; what is absent is null, so every key is there always.
+Json to_json(const RunReport& report);
+Json to_json(const Cost& cost);
+Json to_json(const SizeReport& size);
+
 void write_report(const RunReport& report, const std::filesystem::path& folder);  // report.json
-std::string revision();                 // "0.1.0 (df15a00)"
+
+// Program version and git revision of the build, "0.1.0 (df15a00)"; "0.1.0" for a tree without git.
+std::string revision();
 
 }  // namespace pith

@@ -6,12 +6,15 @@
 
 namespace pith {
 
+// Every row has as many cells as `header`; an empty cell is missing and printed as "-".
 struct Table {
-  std::string caption;               // printed above; may hold several lines
+  std::string caption;  // printed above; may hold several lines
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
 };
-// Columns aligned (numbers to the right), widths by code points.
+
+// Columns aligned by code points; those that hold nothing but numbers (a sign, %, x or a unit after
+// a space allowed) to the right. InternalError for a row of another length.
 std::string to_text(const Table& table);
 std::string to_markdown(const Table& table);
 

@@ -95,8 +95,9 @@ void Bpe::merge_symbols(BpeScratch& scratch) const {
   const auto candidate = [&](std::int32_t position) {
     const Symbol& left = symbols[static_cast<std::size_t>(position)];
     if (left.next < 0) return;
-    const Merge* merge = merges_.find(left.id, symbols[static_cast<std::size_t>(left.next)].id);
-    if (merge != nullptr) heap.push_back({merge->rank, position, merge->merged_id});
+    const std::int32_t right_id = symbols[static_cast<std::size_t>(left.next)].id;
+    const Merge* merge = merges_.find(left.id, right_id);
+    if (merge != nullptr) heap.push_back({merge->rank, position, left.id, right_id, merge->merged_id});
   };
   const auto count = static_cast<std::int32_t>(symbols.size());
   for (std::int32_t i = 0; i < count; ++i) {
@@ -117,8 +118,7 @@ void Bpe::merge_symbols(BpeScratch& scratch) const {
     Symbol& left = symbols[static_cast<std::size_t>(best.position)];
     if (left.is_dead || left.next < 0) continue;
     Symbol& right = symbols[static_cast<std::size_t>(left.next)];
-    const Merge* merge = merges_.find(left.id, right.id);
-    if (merge == nullptr || merge->merged_id != best.merged_id) continue;  // a neighbour has changed since
+    if (left.id != best.left_id || right.id != best.right_id) continue;  // one of them has grown since
     left.id = best.merged_id;
     right.is_dead = true;
     left.next = right.next;

@@ -24,7 +24,8 @@ struct BpeScratch {
   };
   struct Candidate {  // merging the symbol at `position` with the next one
     std::uint32_t rank = 0;
-    std::int32_t position = 0, merged_id = 0;
+    std::int32_t position = 0;
+    std::int32_t left_id = 0, right_id = 0, merged_id = 0;
   };
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
@@ -48,7 +49,7 @@ class Bpe {
  private:
   void read_vocabulary(const JsonCursor& cursor);
   void read_merges(const JsonCursor& cursor);
-  void put_merge(const JsonCursor& merges, std::size_t rank);
+  std::int32_t merge_part_id(const JsonCursor& merges, std::size_t rank, std::string_view token) const;
   void read_flags(const JsonCursor& cursor);
   void find_separator();
   void encode_word(std::string_view word, BpeScratch& scratch, std::vector<std::int32_t>& ids) const;

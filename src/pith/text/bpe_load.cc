@@ -96,19 +96,21 @@ void Bpe::read_merges(const JsonCursor& cursor) {
   if (merges->size() > kMaxMerges) cursor.fail(fmt::format("at most {} merges", kMaxMerges));
   num_merges_ = merges->size();
   merges_ = MergeTable(num_merges_);
-  for (std::size_t rank = 0; rank < merges->size(); ++rank) put_merge(cursor, rank);
+  std::string merged;
+  for (std::size_t rank = 0; rank < merges->size(); ++rank) {
+    const auto parts = merge_parts((*merges)[rank]);
+    if (!parts) cursor.items()[rank].fail("\"a b\" with exactly one space, or [\"a\", \"b\"]");
+    merged = parts->left;
+    merged += parts->right;
+    merges_.put(merge_part_id(cursor, rank, parts->left), merge_part_id(cursor, rank, parts->right),
+                {static_cast<std::uint32_t>(rank), merge_part_id(cursor, rank, merged)});
+  }
 }
 
-void Bpe::put_merge(const JsonCursor& merges, std::size_t rank) {
-  const auto parts = merge_parts(merges.json()[rank]);
-  if (!parts) merges.items()[rank].fail("\"a b\" with exactly one space, or [\"a\", \"b\"]");
-  const auto id_of = [&](const std::string& token) {
-    const auto id = vocabulary_.find(token);
-    if (!id) merges.items()[rank].fail("tokens of the vocabulary", fmt::format("'{}', which is not in it", token));
-    return *id;
-  };
-  const std::string left(parts->left), right(parts->right);
-  merges_.put(id_of(left), id_of(right), {static_cast<std::uint32_t>(rank), id_of(left + right)});
+std::int32_t Bpe::merge_part_id(const JsonCursor& merges, std::size_t rank, std::string_view token) const {
+  const auto id = vocabulary_.find(token);
+  if (!id) merges.items()[rank].fail("tokens of the vocabulary", fmt::format("'{}', which is not in it", token));
+  return *id;
 }
 
 // Without a pre-tokenizer a whole text is one word, and the cache is no use. But where no token has U+2581 after another

@@ -9,7 +9,7 @@
 
 namespace pith {
 
-Tokenizer Tokenizer::from_json(const Json& document, const std::string& place) {
+std::shared_ptr<Tokenizer::State> Tokenizer::State::from_json(const Json& document, const std::string& place) {
   const JsonCursor root(document, place);
   auto state = std::make_shared<State>();
   state->normalizer = Normalizer::from_json(root.find("normalizer"));
@@ -18,31 +18,35 @@ Tokenizer Tokenizer::from_json(const Json& document, const std::string& place) {
   state->added = AddedTokens::from_json(root.find("added_tokens"), state->normalizer);
   state->decoder = Decoder::from_json(root.find("decoder"));
   state->ends = special_ends_from_json(root.find("post_processor"));
+  state->check_ids(root);
+  return state;
+}
 
-  const Vocabulary& vocabulary = state->bpe.vocabulary();
-  state->size = vocabulary.size();
-  state->num_tokens = vocabulary.count();
-  for (const AddedToken& token : state->added.tokens()) {
+// Sets the sizes too.
+void Tokenizer::State::check_ids(const JsonCursor& root) {
+  const Vocabulary& vocabulary = bpe.vocabulary();
+  size = vocabulary.size();
+  num_tokens = vocabulary.count();
+  for (const AddedToken& token : added.tokens()) {
     const auto known_id = vocabulary.find(token.content);
     const auto known_token = vocabulary.token(token.id);
     if ((known_id && *known_id != token.id) || (known_token && *known_token != token.content))
       root.at("added_tokens")
-          .fail("the ids of the vocabulary", fmt::format("id {} for '{}', where the vocabulary has another", token.id,
-                                                         token.content));
-    state->size = std::max(state->size, static_cast<std::size_t>(token.id) + 1);
-    if (!known_id) ++state->num_tokens;
+          .fail("the ids of model/vocab", fmt::format("id {} for '{}', where the vocabulary has {}", token.id, token.content,
+                                                      known_id ? fmt::format("{}", *known_id)
+                                                               : fmt::format("'{}'", *known_token)));
+    size = std::max(size, static_cast<std::size_t>(token.id) + 1);
+    if (!known_id) ++num_tokens;
   }
-  for (const auto* ids : {&state->ends.before, &state->ends.after})
+  for (const auto* ids : {&ends.before, &ends.after})
     for (const std::int32_t id : *ids)
-      if (!state->token(id))
-        root.at("post_processor").fail("ids of tokens", fmt::format("{}, which no token has", id));
-  if (state->size == 0) root.at("model").at("vocab").fail("at least one token");
-  state->decode_limit = state->size;
-  return Tokenizer(std::move(state));
+      if (!token(id)) root.at("post_processor").fail("ids of tokens", fmt::format("{}, which no token has", id));
+  if (size == 0) root.at("model").at("vocab").fail("at least one token");
+  decode_limit = size;
 }
 
-Tokenizer Tokenizer::with_model_vocabulary(std::int64_t vocab) const {
-  auto state = std::make_shared<State>(std::move(*state_));
+Tokenizer Tokenizer::from_json(const Json& document, const std::string& place) {
+  return Tokenizer(State::from_json(document, place));
 }
 
 std::optional<std::string_view> Tokenizer::State::token(std::int32_t id) const {
@@ -50,9 +54,22 @@ std::optional<std::string_view> Tokenizer::State::token(std::int32_t id) const {
   return bpe.vocabulary().token(id);
 }
 
-void Tokenizer::State::encode_piece(const Piece& piece, EncodeScratch& scratch) const {
-  pre_tokenizer.split(piece, scratch.regex,
-                      [&](std::string_view word) { bpe.encode(word, scratch.bpe, scratch.ids); });
+void Tokenizer::State::encode(std::string_view text, bool parse_special, EncodeScratch& scratch,
+                              std::vector<std::int32_t>& ids) const {
+  const auto encode_word = [&](std::string_view word) { bpe.encode(word, scratch.bpe, ids); };
+  const auto encode_normalized = [&](std::string_view part, bool at_start) {
+    added.split(part, {AddedTokens::Pass::kNormalized, parse_special}, scratch.regex,
+                [&](std::string_view piece, const AddedToken* token) {
+                  if (token != nullptr) return ids.push_back(token->id);
+                  pre_tokenizer.split({piece, at_start && piece.data() == part.data()}, scratch.regex, encode_word);
+                });
+  };
+  std::string storage;
+  added.split(text, {AddedTokens::Pass::kRaw, parse_special}, scratch.regex,
+              [&](std::string_view piece, const AddedToken* token) {
+                if (token != nullptr) return ids.push_back(token->id);
+                encode_normalized(normalizer.apply(piece, storage, scratch.regex), piece.data() == text.data());
+              });
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
@@ -61,29 +78,13 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeO
     repaired = replace_invalid_utf8(text);
     text = repaired;
   }
-  const State& state = *state_;
-  auto scratch = state.pool->take();
-  std::vector<std::int32_t>& ids = scratch->ids;
-  ids.clear();
-  if (options.special_ends) ids = state.ends.before;
-  const auto encode_normalized = [&](std::string_view part, bool at_start) {
-    state.added.split(part, {AddedTokens::Pass::kNormalized, options.parse_special}, scratch->regex,
-                      [&](std::string_view piece, const AddedToken* token) {
-                        if (token != nullptr) ids.push_back(token->id);
-                        else state.encode_piece({piece, at_start && piece.data() == part.data()}, *scratch);
-                      });
-  };
-  std::string storage;
-  state.added.split(text, {AddedTokens::Pass::kRaw, options.parse_special}, scratch->regex,
-                    [&](std::string_view piece, const AddedToken* token) {
-                      if (token != nullptr) return ids.push_back(token->id);
-                      encode_normalized(state.normalizer.apply(piece, storage, scratch->regex),
-                                        piece.data() == text.data());
-                    });
-  if (options.special_ends) ids.insert(ids.end(), state.ends.after.begin(), state.ends.after.end());
-  std::vector<std::int32_t> result = ids;
-  state.pool->give_back(std::move(scratch));
-  return result;
+  std::vector<std::int32_t> ids;
+  if (options.special_ends) ids = state_->ends.before;
+  auto scratch = state_->pool->take();
+  state_->encode(text, options.parse_special, *scratch, ids);
+  state_->pool->give_back(std::move(scratch));
+  if (options.special_ends) ids.insert(ids.end(), state_->ends.after.begin(), state_->ends.after.end());
+  return ids;
 }
 
 std::vector<std::string> Tokenizer::State::tokens(std::span<const std::int32_t> ids, bool skip_special) const {

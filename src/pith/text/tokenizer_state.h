@@ -18,7 +18,6 @@ namespace pith {
 struct EncodeScratch {
   RegexScratch regex;
   BpeScratch bpe;
-  std::vector<std::int32_t> ids;
 };
 
 // Scratches that wait for the next call, so that word caches outlive calls; at most as many as calls ran at once.
@@ -32,16 +31,24 @@ class ScratchPool {
     return scratch;
   }
   void give_back(std::unique_ptr<EncodeScratch> scratch) {
+    if (scratch->bpe.symbols.capacity() > kMaxKeptSymbols) {
+      scratch->bpe.symbols = {};
+      scratch->bpe.heap = {};
+    }
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(scratch));
   }
 
  private:
+  static constexpr std::size_t kMaxKeptSymbols = std::size_t{1} << 16;  // one huge word must not cost memory for ever
   std::mutex mutex_;
   std::vector<std::unique_ptr<EncodeScratch>> waiting_;
 };
 
 struct Tokenizer::State {
+  static std::shared_ptr<State> from_json(const Json& document, const std::string& place);
+  void check_ids(const JsonCursor& root);
+
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   Bpe bpe;
@@ -53,10 +60,10 @@ struct Tokenizer::State {
   std::size_t decode_limit = 0; // ids below it may be decoded: those of the model, which may have more
   std::shared_ptr<ScratchPool> pool = std::make_shared<ScratchPool>();
 
-  // Null for gaps.
+  // nullopt for gaps.
   std::optional<std::string_view> token(std::int32_t id) const;
   std::vector<std::string> tokens(std::span<const std::int32_t> ids, bool skip_special) const;
-  void encode_piece(const Piece& piece, EncodeScratch& scratch) const;
+  void encode(std::string_view text, bool parse_special, EncodeScratch& scratch, std::vector<std::int32_t>& ids) const;
 };
 
 }  // namespace pith

@@ -1,0 +1,120 @@
+// pith bench decode|prefill: tokens a second of a model, as a share of what this machine can do.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+#include "pith/base/isa.h"
+#include "pith/base/random.h"
+#include "pith/base/threads.h"
+#include "pith/cli/torch_bodies.h"
+#include "pith/kernels/machine_peak.h"
+#include "pith/model/load.h"
+#include "pith/model/torch_stepper.h"
+
+namespace pith {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void check(const BenchOptions& options, std::int64_t context) {
+  require(options.tokens >= 1, "--tokens is {}, expected 1 or more", options.tokens);
+  require(options.batch >= 1, "--batch is {}, expected 1 or more", options.batch);
+  require(options.repeats >= 1, "--repeats is {}, expected 1 or more", options.repeats);
+  require(options.context >= 0, "--context is {}, expected 0 or more", options.context);
+  const std::int64_t longest = std::max<std::int64_t>(1, options.context) + options.tokens;
+  require(longest <= context,
+          "--context and --tokens make a sequence of {}, expected at most the model's context of {}",
+          longest,
+          context);
+}
+
+std::vector<std::int32_t> random_ids(std::int64_t count, std::int64_t vocab, std::uint64_t seed) {
+  const Random random(seed, stream_of("bench"));
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<std::int32_t>(random.below(i, static_cast<std::uint64_t>(vocab)));
+  return ids;
+}
+
+// Tokens a second of one repeat.
+double decode_once(TorchStepper& stepper, const BenchOptions& options, std::uint64_t seed) {
+  const std::int64_t context = std::max<std::int64_t>(1, options.context);
+  auto next = stepper.prefill(random_ids(options.batch * context, stepper.vocab(), seed),
+                              static_cast<std::size_t>(options.batch),
+                              Stepper::KeepCache::kYes);
+  const Clock::time_point start = Clock::now();
+  for (std::int64_t i = 0; i < options.tokens; ++i) next = stepper.step(next);
+  return static_cast<double>(options.tokens * options.batch) / seconds_since(start);
+}
+
+double prefill_once(TorchStepper& stepper, const BenchOptions& options, std::uint64_t seed) {
+  const auto ids = random_ids(options.batch * options.tokens, stepper.vocab(), seed);
+  const Clock::time_point start = Clock::now();
+  stepper.prefill(ids, static_cast<std::size_t>(options.batch), Stepper::KeepCache::kYes);
+  return static_cast<double>(options.tokens * options.batch) / seconds_since(start);
+}
+
+// A kernel is never timed before its results are known to be numbers.
+void check_result(TorchScorer& scorer) {
+  const std::vector<std::int32_t> ids{0};
+  std::vector<float> logits(static_cast<std::size_t>(scorer.vocab()));
+  scorer.run(ids);
+  scorer.logits(0, 1, logits);
+  if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+    fail<FormatError>("the model's logits are not finite; 'pith eval' on a text shows more");
+}
+
+}  // namespace
+
+int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
+  set_torch_threads();
+  const LoadedModel model = load_model(*options.model);
+  check(options, model.scorer->context());
+  check_result(*model.scorer);
+  TorchStepper stepper(model.scorer->model());
+  const bool decode = options.kind == BenchKind::kDecode;
+  std::vector<double> rates;
+  for (int i = -1; i < options.repeats; ++i) {  // the first warms up
+    const double rate = decode ? decode_once(stepper, options, global.seed)
+                               : prefill_once(stepper, options, global.seed);
+    if (i >= 0) rates.push_back(rate);
+  }
+  std::sort(rates.begin(), rates.end());
+  const double median = rates[rates.size() / 2];
+  Json json{{"tokens_per_second", median},
+            {"best", rates.back()},
+            {"repeats", options.repeats},
+            {"threads", num_threads()},
+            {"isa", isa_name()},
+            {"engine", stepper.engine()},
+            {"activations", stepper.activations()},
+            {"tokens", options.tokens},
+            {"context", options.context},
+            {"batch", options.batch}};
+  if (decode) {
+    const auto bytes = static_cast<double>(model.scorer->weight_bytes());
+    json["bytes_per_token"] = model.scorer->weight_bytes();
+    json["share_of_bandwidth"] = median / static_cast<double>(options.batch) * bytes / 1e9 / measure_read_bandwidth();
+  } else {
+    const auto operations = 2.0 * static_cast<double>(parameter_count(model.checkpoint.spec()));
+    json["share_of_peak"] = median * operations / 1e9 / measure_peak().fp32_gflops;
+  }
+  if (global.json) {
+    fmt::print("{}\n", json.dump(2));
+    return 0;
+  }
+  fmt::print("{}: {:.1f} tokens/s median, {:.1f} best of {} ({:.0f} % of {}; {} threads, {})\n",
+             to_string(options.kind), median, rates.back(), options.repeats,
+             100 * json[decode ? "share_of_bandwidth" : "share_of_peak"].get<double>(),
+             decode ? "read bandwidth" : "fp32 peak", num_threads(), isa_name());
+  return 0;
+}
+
+}  // namespace pith

@@ -1,0 +1,248 @@
+"""The contracts of the commands that need no torch, and how wrong input ends. Run by ctest."""
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+import pith_program
+from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
+
+COMMANDS = ["inspect", "tokenize", "convert", "score", "eval", "compare", "generate", "quantize", "compress", "bench"]
+LATER = ["pull", "chat", "serve", "plan", "prune", "distill", "train", "fit"]
+
+
+class CommandLine(ProgramTest):
+    def test_every_command_has_help(self):
+        overall = self.pith("--help").stdout
+        for command in COMMANDS:
+            self.assertIn(command, overall)
+            self.assertIn("--threads", self.pith(command, "--help").stdout)
+
+    def test_version_names_the_isa(self):
+        self.assertRegex(self.pith("--version").stdout, r"^pith \d+\.\d+\.\d+ .*, (baseline|avx|amx)")
+
+    def test_what_comes_later_is_refused_by_name(self):
+        for command in LATER:
+            self.assertIn(f"'{command}' is not built yet", self.error(command))
+        self.assertIn("--draft of 'pith generate' is not built yet", self.error("generate", "m", "--draft=self"))
+        self.assertIn("not built yet", self.error("quantize", "m", "--method", "gptq", "-o", "o"))
+
+    def test_wrong_command_lines_exit_2(self):
+        self.assertIn("did you mean 'inspect'", self.error("inspct"))
+        self.assertIn("--bits", self.error("quantize", "m", "--method", "rtn", "--bits", "four", "-o", "o"))
+        self.assertIn("output", self.error("quantize", "m", "--method", "rtn"))
+        self.assertIn("--threads is 0", self.error("inspect", GOLDEN / "llama", "--threads", "0"))
+        self.error()
+
+    def test_numbers_are_not_cut_short(self):
+        self.assertIn("--bits", self.error("quantize", "m", "--method", "rtn", "--bits", "4x", "-o", "o"))
+
+
+class Inspect(ProgramTest):
+    def test_json(self):
+        report = self.json("inspect", self.model())
+        self.assertEqual(report["spec"]["family"], "llama")
+        self.assertEqual(report["spec"]["hidden"], 32)
+        self.assertEqual(sum(report["parts"].values()), report["size_bytes"])
+        self.assertEqual(sum(t["rows"] * t["cols"] for t in report["tensors"]), report["spec"]["parameters"])
+
+    def test_text_names_the_tokenizer(self):
+        self.assertIn("95 tokens", self.pith("inspect", self.model()).stdout)
+
+    def test_a_lone_file(self):
+        file = GOLDEN / "llama" / "model.safetensors"
+        self.assertEqual(len(self.json("inspect", file)["tensors"]), 21)
+
+    def test_bad_models_exit_1_and_say_what(self):
+        self.assertIn("no-such", self.error("inspect", "no-such", code=1))
+        empty = self.folder / "empty"
+        empty.mkdir()
+        self.assertIn("config.json", self.error("inspect", empty, code=1))
+        (self.folder / "note.gguf").write_text("not a model")
+        self.assertIn("note.gguf", self.error("inspect", "note.gguf", code=1))
+        (self.folder / "none.gguf").write_text("")
+        self.assertIn("none.gguf", self.error("inspect", "none.gguf", code=1))
+
+    def edited(self, change):
+        model = self.model()
+        path = model / "config.json"
+        config = json.loads(path.read_text())
+        change(config)
+        path.write_text(json.dumps(config))
+        message = self.error("inspect", model, code=1)
+        self.assertIn("config.json", message)
+        return message
+
+    def test_bad_configs_name_the_key(self):
+        self.assertIn("hidden_size", self.edited(lambda c: c.pop("hidden_size")))
+
+    def test_wrong_type_names_the_key(self):
+        self.assertIn("num_hidden_layers", self.edited(lambda c: c.update(num_hidden_layers="two")))
+
+    def test_kv_heads_must_divide_heads(self):
+        self.assertIn("num_key_value_heads", self.edited(lambda c: c.update(num_key_value_heads=3)))
+
+    def test_unknown_architecture_lists_the_known(self):
+        message = self.edited(lambda c: c.update(model_type="rwkv", architectures=["RwkvForCausalLM"]))
+        for family in ("gpt2", "llama", "mistral", "qwen2", "qwen3"):
+            self.assertIn(family, message)
+
+    def test_a_missing_shard_is_named(self):
+        model = self.model("llama-biases-sharded")
+        (model / "model-00003-of-00005.safetensors").unlink()
+        self.assertIn("model-00003-of-00005.safetensors", self.error("inspect", model, code=1))
+
+    def test_every_truncation_is_an_error(self):
+        model = self.model()
+        path = model / "model.safetensors"
+        whole = path.read_bytes()
+        for size in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:size])
+            self.assertIn("model.safetensors", self.error("inspect", model, code=1))
+
+
+class Tokenize(ProgramTest):
+    def test_there_and_back(self):
+        model = self.model()
+        ids = self.pith("tokenize", model, stdin='"Hi there"\n""\n').stdout
+        self.assertEqual([json.loads(line) for line in ids.splitlines()], [[40, 73, 0, 84, 72, 69, 82, 69], []])
+        self.assertEqual(self.pith("tokenize", model, "--decode", stdin=ids).stdout, '"Hi there"\n""\n')
+
+    def test_a_file(self):
+        model, text = self.model(), self.text("abc ab")
+        result = json.loads(self.pith("tokenize", model, "--file", text, "--bin", "ids.bin").stdout)
+        self.assertEqual(result["count"], 6)
+        self.assertEqual(struct.unpack("<6H", (self.folder / "ids.bin").read_bytes()), (65, 66, 67, 0, 65, 66))
+
+    def test_bad_lines_are_named(self):
+        model = self.model()
+        done = self.pith("tokenize", model, stdin='"a"\n[1]\n', code=1)
+        self.assertIn("stdin:2", done.stderr)
+        self.assertIn("stdin:1", self.error("tokenize", model, "--decode", stdin="[-1]\n", code=1))
+
+    def test_a_tokenizer_larger_than_the_vocabulary_is_refused(self):
+        model = self.model()
+        document = json.loads((model / "tokenizer.json").read_text())
+        document["model"]["vocab"]["ab"] = 96
+        (model / "tokenizer.json").write_text(json.dumps(document))
+        self.assertIn("96", self.error("tokenize", model, stdin='"a"\n', code=1))
+
+
+class Convert(ProgramTest):
+    def test_a_dense_folder_is_bit_identical(self):
+        model = self.model()
+        self.pith("convert", model, "-o", "copy")
+        self.assertEqual(read_safetensors(model / "model.safetensors"),
+                         read_safetensors(self.folder / "copy" / "model.safetensors"))
+        self.assertTrue((self.folder / "copy" / "tokenizer.json").exists())
+
+    def test_conv1d_goes_out_as_it_came(self):
+        model = self.model("gpt2")
+        self.pith("convert", model, "-o", "copy")
+        strip = lambda tensors: {name.removeprefix("transformer."): t for name, t in tensors.items()}
+        self.assertEqual(strip(read_safetensors(model / "model.safetensors")),
+                         strip(read_safetensors(self.folder / "copy" / "model.safetensors")))
+
+    def test_dtype(self):
+        self.pith("convert", self.model(), "-o", "half", "--dtype", "f16")
+        tensors = read_safetensors(self.folder / "half" / "model.safetensors")
+        self.assertEqual({t[0] for t in tensors.values()}, {"F16"})
+
+    def test_the_same_command_twice_does_the_work_once(self):
+        model = self.model()
+        self.pith("convert", model, "-o", "copy")
+        before = (self.folder / "copy" / "report.json").stat().st_mtime_ns
+        self.assertIn("already finished", self.pith("convert", model, "-o", "copy").stdout)
+        self.assertEqual(before, (self.folder / "copy" / "report.json").stat().st_mtime_ns)
+        self.assertIn("choose another -o", self.error("convert", model, "-o", "copy", "--dtype", "f16", code=1))
+
+    def test_nothing_is_left_of_a_failed_run(self):
+        model = self.model()
+        tensors = model / "model.safetensors"
+        raw = bytearray(tensors.read_bytes())
+        raw[-4:] = struct.pack("<f", float("nan"))
+        tensors.write_bytes(raw)
+        before = self.names()
+        message = self.error("quantize", model, "--method", "rtn", "-o", "out", code=1)
+        self.assertRegex(message, r"1 .*NaN|NaN.* 1")
+        self.assertEqual(self.names(), before)
+
+    def test_an_output_without_a_parent_is_refused(self):
+        self.assertIn("nowhere", self.error("convert", self.model(), "-o", "nowhere/out", code=1))
+
+    def test_a_shard_size(self):
+        self.pith("convert", self.model(), "-o", "shards", "--shard-size", "20000")
+        index = json.loads((self.folder / "shards" / "model.safetensors.index.json").read_text())
+        self.assertGreater(len(set(index["weight_map"].values())), 2)
+        self.assertEqual(self.json("inspect", "shards")["spec"], self.json("inspect", "model-llama")["spec"])
+
+
+class Quantize(ProgramTest):
+    METHODS = [
+        ["bf16"], ["fp16"], ["fp8"], ["absmax"], ["absmax", "--group-size", "tensor"], ["affine"], ["documents"],
+        ["documents", "--lowest-code", "-127"], ["dynamic-int8"], ["rtn", "--bits", "4", "--group-size", "24"],
+        ["rtn", "--bits", "3", "--symmetric"], ["rtn", "--bits", "2", "--group-size", "16", "--search-range"],
+        ["nf4"], ["fp4", "--double-quantization"], ["rtn", "--embedding", "8", "--dtype", "bf16"],
+    ]
+
+    def test_every_method_writes_what_it_says(self):
+        for family in ("llama", "gpt2", "qwen3-tied-bias"):
+            model = self.model(family)
+            for i, (method, *options) in enumerate(self.METHODS):
+                with self.subTest(family=family, method=method, options=options):
+                    out = f"{family}-{i}"
+                    report = self.json("quantize", model, "--method", method, *options, "-o", out)
+                    files = [f for f in (self.folder / out).iterdir() if f.name != "report.json"]
+                    self.assertEqual(report["size"]["total_bytes"], sum(f.stat().st_size for f in files))
+                    self.assertTrue(report["verified"])
+                    self.assertLess(max(m["relative_error"] for m in report["matrices"]), 0.7)
+                    self.assertEqual(self.json("inspect", out)["spec"], self.json("inspect", model)["spec"])
+
+    def test_a_folder_is_the_same_for_any_number_of_threads(self):
+        model = self.model()
+        for threads in (1, 3):
+            self.pith("quantize", model, "--method", "rtn", "-o", f"t{threads}", "--threads", threads)
+        self.assertEqual((self.folder / "t1" / "model.safetensors").read_bytes(),
+                         (self.folder / "t3" / "model.safetensors").read_bytes())
+
+    def test_back_to_a_dense_folder(self):
+        self.pith("quantize", self.model(), "--method", "absmax", "-o", "q")
+        self.pith("convert", "q", "-o", "dense")
+        tensors = read_safetensors(self.folder / "dense" / "model.safetensors")
+        name = "model.layers.0.mlp.up_proj.weight"
+        original = floats(read_safetensors(GOLDEN / "llama" / "model.safetensors")[name][2])
+        back = floats(tensors[name][2])
+        step = max(map(abs, original)) / 127
+        self.assertLessEqual(max(abs(a - b) for a, b in zip(original, back)), step / 2 * 1.001)
+        self.assertNotEqual(original, back)
+
+    def test_wrong_options_are_usage_errors(self):
+        model = self.model()
+        for wrong in (["rtn", "--bits", "9"], ["rtn", "--group-size", "0"], ["rtn", "--symmetric", "--affine"],
+                      ["nf4", "--bits", "3"], ["rtn", "--layers", "("], ["rtn", "--layers", "no.such.layer"],
+                      ["rnt"]):
+            self.error("quantize", model, "--method", *wrong, "-o", "out")
+        self.assertEqual(self.names(), ["model-llama"])
+
+
+class Signals(ProgramTest):
+    def test_sigterm_leaves_nothing_behind(self):
+        fifo = self.folder / "model-llama"
+        self.model()
+        # a shell that keeps stdin open makes tokenize wait
+        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "tokenize", str(fifo)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        self.assertIn(process.wait(timeout=10), (128 + signal.SIGTERM,))
+        process.stdin.close()
+        process.stdout.close()
+        process.stderr.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
