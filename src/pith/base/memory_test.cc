@@ -89,7 +89,7 @@ TEST(MemoryMeter, SeesAShortPeakAndForgetsItAtReset) {
   const std::uint64_t before = memory_now().resident_bytes;
   {
     const Pages pages(MAP_PRIVATE);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
   EXPECT_NEAR(static_cast<double>(memory_peak_bytes() - before), kBlock, kSlack);
   reset_memory_peak();

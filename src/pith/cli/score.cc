@@ -37,7 +37,7 @@ class RequestMaker {
     return in_context(place, [&] {
       ScoreRequest request{record.line, record.top, record.ids ? *record.ids : encode(*record.text)};
       try {
-        check_ids(request.ids, checkpoint_.spec().vocab, checkpoint_.spec().context);
+        check_ids(request.ids, checkpoint_.spec().vocab, longest_sequence(checkpoint_.spec()));
       } catch (const UserError& error) {
         throw FormatError(error.what());  // the file's fault, not the command line's
       }

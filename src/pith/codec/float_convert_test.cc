@@ -95,7 +95,8 @@ TEST(FloatConvert, MidpointsGoToTheEvenCode) {
       SCOPED_TRACE(fmt::format("{} above {:#x}", to_string(f.dtype), code));
       ASSERT_EQ(narrow(f.dtype, middle), code + code % 2);
       ASSERT_EQ(narrow(f.dtype, std::nextafter(middle, 0.0f)), code);
-      ASSERT_EQ(narrow(f.dtype, std::nextafter(middle, 1e38f)), code + 1);
+      ASSERT_EQ(narrow(f.dtype, std::nextafter(middle, std::numeric_limits<float>::max())),
+                code + 1);
     }
   }
 }

@@ -42,8 +42,8 @@ struct RoundOptions {
   bool search_range = false; // shrink each unit's range as GPTQ's code does: p = 1 - i/100, i = 0..79, error sum |.|^2.4
 };
 
-// Round to nearest, ties to even, with the scale as stored (rounded to scale_dtype). A unit that is all zero gets scale 1 and
-// value 0 exactly; with kFree a constant unit is exact. Codes do not depend on the number of threads.
+// Round to nearest, ties to even, with the scale as stored (rounded to scale_dtype; a subnormal one away from zero). A unit that is all zero gets scale 1 and
+// value 0 exactly; with kFree and f32 scales a constant unit is exact. Codes do not depend on the number of threads.
 // Throws UserError for impossible options, for NaN or Inf in the weight (with their count), and for a scale that overflows scale_dtype.
 PackedMatrix quantize_group_int(const WeightSource& weight, const GroupIntEncoding& encoding, const RoundOptions& options = {});
 
@@ -53,7 +53,7 @@ PackedMatrix quantize_float8(const WeightSource& weight, const Float8Encoding& e
 // NF4, FP4, double quantization as bitsandbytes does it (card 11); a block of zeros gets the code of 0.
 PackedMatrix quantize_codebook(const WeightSource& weight, const CodebookEncoding& encoding);
 
-// Rounds to a float type.
+// Rounds to a float type (F32, BF16, F16). Throws UserError for NaN or Inf and for values that overflow, with their count.
 PackedMatrix pack_dense(const WeightSource& weight, DType dtype);
 
 // GGUF blocks by the reference rounding rules of formats.md 4.7.
@@ -70,7 +70,8 @@ std::span<const float, 16> codebook_levels(CodebookTable table);
 // The 256 values of bitsandbytes' signed dynamic 8-bit map, ascending.
 std::span<const float, 256> dynamic_map();
 
-// Activations: codes = clamp(rint(x * 127 / max|x|)) a row, scales = max|x| / 127 (0 for a row of zeros). Card 6, per token.
+// Activations, card 6 per token: scales[t] = max|x| / 127 of row t, codes = rint(x / scale). A row of zeros has scale 0 and
+// codes 0; a row with NaN or Inf has scale NaN and codes 0. Serial, safe to call from several threads.
 void quantize_tokens_int8(MatrixView<const float> x, std::span<std::int8_t> codes, std::span<float> scales);
 
 }  // namespace pith

@@ -98,21 +98,30 @@ std::uint8_t nearest_dynamic(float x) {
   return static_cast<std::uint8_t>(up ? upper : upper - 1);
 }
 
+// Codes of the differences from the mean; returns their scale.
+float quantize_absmax(std::span<const float> absmax, float mean, std::span<std::byte> codes) {
+  float scale = 0;
+  for (const float a : absmax) scale = std::max(scale, std::fabs(a - mean));
+  const float inverse = 1.0f / std::max(scale, kSmallestAbsmax);
+  for (std::size_t i = 0; i < absmax.size(); ++i)
+    codes[i] = std::byte{nearest_dynamic((absmax[i] - mean) * inverse)};
+  return scale;
+}
+
 // buffers: codes, absmax U8, absmax_scales F32, absmax_mean F32.
 void double_quantize(std::span<const float> absmax, std::span<OwnedBuffer> buffers) {
   const double sum = std::accumulate(absmax.begin(), absmax.end(), 0.0);
   const float mean = static_cast<float>(sum / static_cast<double>(absmax.size()));
   std::memcpy(buffers[3].writable.data(), &mean, sizeof mean);
-  for (std::size_t b = 0; b < absmax.size(); b += kAbsmaxBlock) {
-    const std::span<const float> block =
-        absmax.subspan(b, std::min(kAbsmaxBlock, absmax.size() - b));
-    float scale = 0;
-    for (const float a : block) scale = std::max(scale, std::fabs(a - mean));
-    std::memcpy(buffers[2].writable.data() + b / kAbsmaxBlock * sizeof scale, &scale, sizeof scale);
-    const float inverse = 1.0f / std::max(scale, kSmallestAbsmax);
-    for (std::size_t i = 0; i < block.size(); ++i)
-      buffers[1].writable[b + i] = std::byte{nearest_dynamic((block[i] - mean) * inverse)};
-  }
+  parallel_for(absmax.size(), kAbsmaxBlock, [&](std::size_t first, std::size_t last) {
+    for (std::size_t b = first; b < last; b += kAbsmaxBlock) {
+      const std::span<const float> block = absmax.subspan(b, std::min(kAbsmaxBlock, last - b));
+      const float scale =
+          quantize_absmax(block, mean, buffers[1].writable.subspan(b, block.size()));
+      std::memcpy(
+          buffers[2].writable.data() + b / kAbsmaxBlock * sizeof scale, &scale, sizeof scale);
+    }
+  });
 }
 
 }  // namespace

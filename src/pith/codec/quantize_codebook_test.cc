@@ -112,6 +112,33 @@ TEST(QuantizeCodebook, DoubleQuantizationExampleOfTheCard) {
   for (std::size_t b = 0; b < 4; ++b) EXPECT_NEAR(decoded[b * 64 + 5], recovered[b], 1e-6);
 }
 
+void expect_second_level(const PackedMatrix& m, const Json& golden, const std::vector<float>& w) {
+  const auto ours = array_of<std::uint8_t>(m.buffer("absmax").bytes);
+  const auto theirs = array_of<std::uint8_t>(bytes_of_hex(golden["absmax"].get<std::string>()));
+  const std::vector<float> scales = array_of<float>(m.buffer("absmax_scales").bytes);
+  const std::vector<float> expected = floats_of_hex(golden["absmax_scales"].get<std::string>());
+  ASSERT_EQ(ours.size(), theirs.size());
+  ASSERT_EQ(scales.size(), expected.size());
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    EXPECT_NEAR(scales[i], expected[i], 1e-6f * expected[i]);
+  const float mean = array_of<float>(m.buffer("absmax_mean").bytes)[0];
+  EXPECT_NEAR(mean, floats_of_hex(golden["absmax_mean"].get<std::string>())[0], 1e-6f * mean);
+  int different = 0;
+  for (std::size_t b = 0; b < ours.size(); ++b) {
+    if (ours[b] == theirs[b]) continue;
+    // The search of bitsandbytes on the CPU misses the nearest value for some tiny differences from
+    // the mean.
+    ++different;
+    float largest = 0;
+    for (std::size_t i = b * 64; i < std::min(w.size(), b * 64 + 64); ++i)
+      largest = std::max(largest, std::fabs(w[i]));
+    const float target = (largest - mean) / scales[b / 256];
+    EXPECT_LT(std::fabs(dynamic_map()[ours[b]] - target),
+              std::fabs(dynamic_map()[theirs[b]] - target));
+  }
+  EXPECT_LE(different, 1);
+}
+
 // bitsandbytes on the CPU gives values near zero any of the two zeros of FP4 (codes 0 and 8); they
 // decode alike.
 TEST(QuantizeCodebook, EqualsBitsandbytes) {
@@ -134,16 +161,10 @@ TEST(QuantizeCodebook, EqualsBitsandbytes) {
       theirs.pop_back();
     }
     EXPECT_EQ(ours, theirs);
-    EXPECT_EQ(bytes_of(m, "absmax"), bytes_of_hex(c["absmax"].get<std::string>()));
-    if (e.double_quantized) {
-      const std::vector<float> scales = array_of<float>(m.buffer("absmax_scales").bytes);
-      const std::vector<float> expected = floats_of_hex(c["absmax_scales"].get<std::string>());
-      ASSERT_EQ(scales.size(), expected.size());
-      for (std::size_t i = 0; i < scales.size(); ++i)
-        EXPECT_NEAR(scales[i], expected[i], 1e-6 * expected[i]);
-      const float mean = floats_of_hex(c["absmax_mean"].get<std::string>())[0];
-      EXPECT_NEAR(array_of<float>(m.buffer("absmax_mean").bytes)[0], mean, 1e-6f * mean);
-    }
+    if (e.double_quantized)
+      expect_second_level(m, c, w);
+    else
+      EXPECT_EQ(bytes_of(m, "absmax"), bytes_of_hex(c["absmax"].get<std::string>()));
     const std::vector<float> decoded = m.dequantize(),
                              first = floats_of_hex(c["first_decoded"].get<std::string>());
     for (std::size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(decoded[i], first[i], 1e-6) << i;
@@ -170,7 +191,9 @@ TEST(QuantizeCodebook, ASecondTimeChangesNoCode) {
   const std::vector<float> w = normal_values(7 * 111, 1, 4);
   for (const CodebookTable table : {CodebookTable::kNf4, CodebookTable::kFp4}) {
     const PackedMatrix once = quantize_codebook(source_of_values(w, 7), {.table = table});
-    EXPECT_TRUE(same_bytes(quantize_codebook(source_of(once), {.table = table}), once));
+    const PackedMatrix twice = quantize_codebook(source_of(once), {.table = table});
+    if (table == CodebookTable::kNf4) EXPECT_TRUE(same_bytes(twice, once));
+    EXPECT_EQ(twice.dequantize(), once.dequantize());  // FP4 has two zeros
   }
 }
 

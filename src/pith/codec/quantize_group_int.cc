@@ -14,8 +14,6 @@
 namespace pith {
 namespace {
 
-constexpr const char* kOverflowRemedy = "store scales as f32 or bf16";
-
 // The arrays being filled. Rows are whole bytes, so threads never share one.
 class GroupIntWriter {
  public:
@@ -151,7 +149,9 @@ PackedMatrix quantize_group_int(const WeightSource& weight,
   WeightProblems problems(weight);
   const bool tensor = encoding.granularity == Granularity::kTensor;
   (tensor ? quantize_tensor : quantize_rows)(weight, rules, writer, problems);
-  problems.throw_if_any(encoding.scale_dtype, kOverflowRemedy);
+  const bool widest = encoding.scale_dtype == DType::kF32;
+  problems.throw_if_any(encoding.scale_dtype,
+                        widest ? "use more bits" : "store scales as f32 or bf16");
   return finish(encoding, weight, writer.take_buffers());
 }
 

@@ -21,6 +21,15 @@ double affine_scale(float low, float high, int steps) {
   return (std::isfinite(width) ? static_cast<double>(width) : exact) / steps;
 }
 
+// The f32 not beyond `value`: the extreme of a full range sits on a tie, which must not fall on the
+// side of fewer codes.
+double toward_zero(double value) {
+  const float nearest = static_cast<float>(value);
+  const bool beyond =
+      value >= 0x1p-126 && static_cast<double>(nearest) > value && std::isfinite(nearest);
+  return beyond ? static_cast<double>(std::nextafter(nearest, 0.0f)) : value;
+}
+
 }  // namespace
 
 float round_scale(double value, DType dtype) {
@@ -82,7 +91,7 @@ UnitFit UnitRules::fit_symmetric(const ValueRange& range) const {
       exact = largest / (middle_ - 1);
       break;
     case SymmetricRange::kFull:
-      exact = 2 * largest / (highest_ - lowest_);
+      exact = toward_zero(2 * largest / (highest_ - lowest_));
       break;
     case SymmetricRange::kSigned:  // the extreme gets the lowest code, whatever its sign
       exact = (range.high >= -range.low ? -largest : largest) / middle_;

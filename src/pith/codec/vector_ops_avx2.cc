@@ -8,8 +8,6 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "pith/codec/vector_ops_avx2.h"
@@ -63,6 +61,12 @@ PITH_AVX2 inline __m256i load_bytes(const std::uint8_t* p) {  // 8 bytes, widene
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
 
+PITH_AVX2 inline float horizontal_max(__m256 v) {
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
 PITH_AVX2 ValueRange range(const float* x, std::size_t n) {
   if (n < kLanes) return scalar_ops().range(x, n);
   const __m256i mask = _mm256_set1_epi32(0x7fffffff);
@@ -75,14 +79,10 @@ PITH_AVX2 ValueRange range(const float* x, std::size_t n) {
   };
   for (std::size_t i = 0; i + kLanes <= n; i += kLanes) take(_mm256_loadu_ps(x + i));
   take(_mm256_loadu_ps(x + n - kLanes));  // the tail, partly for the second time
-  alignas(32) float lows[kLanes], highs[kLanes];
-  alignas(32) std::int32_t magnitudes[kLanes];
-  _mm256_store_ps(lows, low);
-  _mm256_store_ps(highs, high);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(magnitudes), largest);
-  return {*std::min_element(lows, lows + kLanes),
-          *std::max_element(highs, highs + kLanes),
-          *std::max_element(magnitudes, magnitudes + kLanes) < 0x7f800000};
+  const __m256i finite = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x7f800000), largest);
+  return {-horizontal_max(_mm256_xor_ps(low, _mm256_set1_ps(-0.0f))),
+          horizontal_max(high),
+          _mm256_movemask_epi8(finite) == -1};
 }
 
 PITH_AVX2 void round_codes(const float* x,

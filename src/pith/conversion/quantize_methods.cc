@@ -277,4 +277,11 @@ const QuantizeMethod& find_quantize_method(std::string_view name) {
   fail_unknown_name("option 'method'", name, names);
 }
 
+std::string quantize_method_help() {
+  std::string text = "methods:";
+  for (const QuantizeMethod& method : kMethods)
+    text += fmt::format("\n  {:<13} {}", method.name, method.summary);
+  return text;
+}
+
 }  // namespace pith

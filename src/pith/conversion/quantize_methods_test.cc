@@ -210,7 +210,7 @@ TEST(QuantizeMethods, BadExpressionsAreExplained) {
   EXPECT_EQ(refusal({.method = "rtn", .layers = "mpl"}),
             "option 'layers': regular expression 'mpl' finds none of the 14 parameters that the "
             "method codes; names are like "
-            "layers.0.attn.k, layers.0.mlp.gate, layers.1.attn.o, layers.1.mlp.up");
+            "layers.0.attn.k, layers.0.mlp.down, layers.1.attn.o, layers.1.mlp.up");
   EXPECT_THAT(refusal({.method = "rtn", .skip = "nothing"}),
               HasSubstr("option 'skip': regular expression 'nothing' finds none of the 21 "
                         "parameters; names are like embedding, "));

@@ -8,6 +8,7 @@
 
 #include "pith/base/random.h"
 #include "pith/base/test_support.h"
+#include "pith/codec/float_convert.h"
 #include "pith/conversion/quantize_methods.h"
 
 namespace pith {
@@ -85,6 +86,16 @@ inline Weights random_weights(const DecoderSpec& spec, std::uint64_t seed) {
   return weights;
 }
 
+// Not by pack_dense(), which refuses the bad numbers that some tests need.
+inline PackedMatrix stored_as(DType dtype,
+                              const Parameter& parameter,
+                              const std::vector<float>& values) {
+  const DenseEncoding encoding{dtype};
+  OwnedBuffer buffer = allocate_buffer(buffer_specs(encoding, parameter.rows, parameter.cols)[0]);
+  from_f32(dtype, values, buffer.writable);
+  return {encoding, parameter.rows, parameter.cols, {std::move(buffer.buffer)}};
+}
+
 inline Checkpoint write_checkpoint(const std::filesystem::path& folder,
                                    const DecoderSpec& spec,
                                    const Weights& weights,
@@ -94,13 +105,8 @@ inline Checkpoint write_checkpoint(const std::filesystem::path& folder,
   for (const Parameter& parameter : parameters_of(spec))
     stored.push_back({parameter.name, DenseEncoding{dtype}});
   CheckpointWriter writer(folder, spec, stored);
-  for (const Parameter& parameter : parameters_of(spec)) {
-    const std::vector<float>& values = weights.at(parameter.name);
-    writer.write(parameter.name,
-                 pack_dense(source_of(MatrixView<const float>(
-                                values.data(), parameter.rows, parameter.cols)),
-                            dtype));
-  }
+  for (const Parameter& parameter : parameters_of(spec))
+    writer.write(parameter.name, stored_as(dtype, parameter, weights.at(parameter.name)));
   writer.finish();
   return Checkpoint::open(folder);
 }

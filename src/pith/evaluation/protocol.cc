@@ -43,6 +43,16 @@ std::vector<Document> documents_of(const std::filesystem::path& path,
   return documents;
 }
 
+// lm-eval and Hugging Face's evaluate put the model's BOS in front even where its tokenizer adds
+// none; the other conventions begin as the tokenizer does.
+std::optional<std::int32_t> bos_of(Convention convention,
+                                   const Tokenizer& tokenizer,
+                                   const DecoderSpec& spec) {
+  const bool always = convention == Convention::kLmEval || convention == Convention::kPerLine;
+  if (tokenizer.bos_id() || !always || !spec.bos_id) return tokenizer.bos_id();
+  return static_cast<std::int32_t>(*spec.bos_id);
+}
+
 }  // namespace
 
 PreparedText prepare_text(const std::filesystem::path& text,
@@ -60,12 +70,12 @@ PreparedText prepare_text(const std::filesystem::path& text,
           prepared.options.window,
           context);
   prepared.documents = documents_of(text, protocol.convention, tokenizer, model.spec().vocab);
+  const auto bos = bos_of(protocol.convention, tokenizer, model.spec());
   std::optional<std::int32_t> eos;
-  if (!model.spec().eos_ids.empty())
-    eos = static_cast<std::int32_t>(model.spec().eos_ids.front());
-  prepared.windows =
-      make_windows(prepared.documents, prepared.options, tokenizer.bos_id(), eos);
-  prepared.bos = bos_rule(protocol.convention, tokenizer.bos_id().has_value());
+  if (!model.spec().eos_ids.empty()) eos = static_cast<std::int32_t>(model.spec().eos_ids.front());
+  prepared.windows = make_windows(prepared.documents, prepared.options, bos, eos);
+  const bool has_prefix = bos || (protocol.convention == Convention::kLmEval && eos);
+  prepared.bos = bos_rule(protocol.convention, has_prefix);
   return prepared;
 }
 

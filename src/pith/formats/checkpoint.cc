@@ -162,14 +162,14 @@ PackedMatrix Checkpoint::load(std::string_view name) const {
   const Parameter& shape = parameter(name);
   return in_context(fmt::format("while loading '{}'", name), [&] {
     const bool turned = located.turn == Turn::kTranspose;
-    PackedMatrix stored(located.encoding,
+    PackedMatrix weight(located.encoding,
                         turned ? shape.cols : shape.rows,
                         turned ? shape.rows : shape.cols,
                         located.buffers);
-    if (turned) return transpose_dense(stored);
-    if (located.turn == Turn::kHeadRows) return with_head_rows(stored, located.heads);
-    stored.activation = located.activation;
-    return stored;
+    if (turned) weight = transpose_dense(weight);
+    if (located.turn == Turn::kHeadRows) weight = with_head_rows(weight, located.heads);
+    weight.activation = located.activation;
+    return weight;
   });
 }
 

@@ -225,7 +225,7 @@ TEST_F(BadPithFolder, EncodingsThatCannotHoldTheShape) {
   });
   EXPECT_THAT(
       refusal(),
-      HasSubstr(": tensor 'model.embed_tokens.weight': q8_0 encoding: 8 columns do not divide"));
+      HasSubstr(": tensor 'model.embed_tokens.weight': Q8_0 encoding: 8 columns do not divide"));
 }
 
 }  // namespace

@@ -144,7 +144,9 @@ std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta)
   for (std::int64_t context = kFirstContext; context <= kLastContext; context *= 2)
     contexts.push_back(context);
 
-  RopeSpec rope{.theta = theta, .scaling = RopeScalingKind::kLlama3};
+  RopeSpec rope;
+  rope.theta = theta;
+  rope.scaling = RopeScalingKind::kLlama3;
   for (const double factor : divisors) {
     rope.factor = factor;
     for (const FrequencyBand& band : kBands) {

@@ -57,10 +57,11 @@ Generation generate(const Transformer& model,
                     const GenerateOptions& options,
                     const std::function<void(std::int32_t)>& on_token) {
   const DecoderSpec& spec = model.spec();
-  check_ids(prompt, spec.vocab, spec.context);
+  const std::int64_t longest = longest_sequence(spec);
+  check_ids(prompt, spec.vocab, longest);
   require(options.max_tokens >= 1, "max-tokens is {}, expected 1 or more", options.max_tokens);
   const c10::InferenceMode guard;
-  const auto room = spec.context - static_cast<std::int64_t>(prompt.size());
+  const auto room = longest - static_cast<std::int64_t>(prompt.size());
   // The last token is never fed back, so one more than the room can come out.
   const std::int64_t limit = std::min(options.max_tokens, room + 1);
   KvCache cache(spec, 1, static_cast<std::int64_t>(prompt.size()) + limit - 1);

@@ -13,7 +13,7 @@ class TorchScorer final : public Scorer {
   explicit TorchScorer(const Checkpoint& checkpoint) : model_(Transformer::load(checkpoint)) {}
 
   std::int64_t vocab() const override { return model_.spec().vocab; }
-  std::int64_t context() const override { return model_.spec().context; }
+  std::int64_t context() const override { return longest_sequence(model_.spec()); }
   std::string engine() const override { return "torch"; }
   std::string activations() const override { return "f32"; }
   std::uint64_t weight_bytes() const override { return model_.weight_bytes(); }

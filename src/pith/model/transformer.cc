@@ -2,11 +2,19 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <optional>
 
 #include "pith/base/error.h"
 
 namespace pith {
+
+std::int64_t longest_sequence(const DecoderSpec& spec) {
+  const bool stretched = spec.position == PositionKind::kRotary &&
+                         spec.rope.scaling == RopeScalingKind::kDynamic;
+  return stretched ? std::llround(static_cast<double>(spec.context) * spec.rope.factor)
+                   : spec.context;
+}
 
 Transformer Transformer::load(const Checkpoint& checkpoint) {
   Transformer model;

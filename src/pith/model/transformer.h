@@ -13,6 +13,9 @@
 
 namespace pith {
 
+// Tokens that a sequence may have: the context, which dynamic RoPE scaling stretches by its factor.
+std::int64_t longest_sequence(const DecoderSpec& spec);
+
 // B batch, T tokens, D hidden, V vocabulary.
 class Transformer {
  public:

@@ -19,20 +19,19 @@ QuantizeOptions read_override(const YamlNode& node, const QuantizeOptions& base)
 
 }  // namespace
 
-QuantizeStage::QuantizeStage(const YamlNode& node) {
+QuantizeStage::QuantizeStage(const YamlNode& node) : place_(node.place()) {
   read_yaml_options(node, options_, {"overrides"});
   node.at("method");
   if (const auto list = node.find("overrides"))
     for (const YamlNode& item : list->items()) overrides_.push_back(read_override(item, options_));
-  in_context(node.place(), [&] { planner(); });  // checks the options where line and column are known
 }
 
-Planner QuantizeStage::planner() const {
-  const Planner base = find_quantize_method(options_.method).make_planner(options_);
+Planner QuantizeStage::planner(const DecoderSpec& spec) const {
+  const Planner base = find_quantize_method(options_.method).make_planner(options_, spec);
   std::vector<std::pair<std::regex, Planner>> overrides;
   for (const QuantizeOptions& options : overrides_)
     overrides.emplace_back(std::regex(*options.layers),
-                           find_quantize_method(options.method).make_planner(options));
+                           find_quantize_method(options.method).make_planner(options, spec));
   return [base, overrides](const Parameter& parameter, const Encoding& stored) {
     for (auto it = overrides.rbegin(); it != overrides.rend(); ++it)
       if (std::regex_search(parameter.name, it->first)) return it->second(parameter, stored);
@@ -41,16 +40,16 @@ Planner QuantizeStage::planner() const {
 }
 
 void QuantizeStage::check(const Checkpoint& source) const {
-  forecast_conversion(source, planner(), {});
+  in_context(place_, [&] { planner(source.spec()); });
 }
 
 Cost QuantizeStage::plan(const Checkpoint& source) const {
-  return forecast_conversion(source, planner(), {});
+  return forecast_conversion(source, planner(source.spec()), {});
 }
 
 ConversionResult QuantizeStage::run(const Checkpoint& source,
                                     const std::filesystem::path& folder) const {
-  return convert_checkpoint(source, folder, planner(), {});
+  return convert_checkpoint(source, folder, planner(source.spec()), {});
 }
 
 Json QuantizeStage::options() const {

@@ -19,7 +19,8 @@ class QuantizeStage final : public Stage {
   Json options() const override;
 
  private:
-  Planner planner() const;
+  Planner planner(const DecoderSpec& spec) const;
+  std::string place_;  // of the stage in the recipe, for errors that need the model
   QuantizeOptions options_;
   std::vector<QuantizeOptions> overrides_;  // each with `layers`; the last that fits a matrix wins
 };

@@ -36,7 +36,8 @@ TEST_F(OutputRunTest, AppearsOnlyWhenFinished) {
     std::ofstream(run.folder() / "weights") << "x";
     EXPECT_FALSE(fs::exists(base_ / "out"));
   }
-  EXPECT_EQ(std::distance(fs::directory_iterator(base_), fs::directory_iterator()), 1);  // only "in"
+  EXPECT_EQ(std::distance(fs::directory_iterator(base_), fs::directory_iterator()),
+            1);  // only "in"
 }
 
 TEST_F(OutputRunTest, TheSameCommandTwiceIsDoneOnce) {

@@ -34,7 +34,7 @@ TEST(ToText, CountsCodePoints) {
   EXPECT_EQ(to_text({.header = {"naïve", "n"}, .rows = {{"日本", "1"}, {"abcdef", "22"}}}),
             "naïve    n\n"
             "------  --\n"
-            "日本     1\n"
+            "日本       1\n"
             "abcdef  22\n");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 
 #include "pith/base/error.h"
@@ -104,26 +105,22 @@ std::vector<TokenPair> merges_from_scores(const GgufVocabulary& vocabulary) {
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id)
     if (vocabulary.types[id] == GgufTokenType::kNormal) ids.emplace(vocabulary.tokens[id], id);
   struct Split {
-    std::size_t merged, left_bytes;
+    std::size_t left, right;  // ids
     double score;
   };
   std::vector<Split> splits;
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    if (vocabulary.types[id] != GgufTokenType::kNormal) continue;
-    const std::string_view token = vocabulary.tokens[id];
-    for (std::size_t cut = 1; cut < token.size(); ++cut)
-      if (ids.contains(token.substr(0, cut)) && ids.contains(token.substr(cut)))
-        splits.push_back({id, cut, vocabulary.scores[id]});
-  }
-  std::stable_sort(splits.begin(), splits.end(), [](const Split& a, const Split& b) {
-    return a.score != b.score ? a.score > b.score : a.left_bytes > b.left_bytes;
+  for (const auto& [token, id] : ids)
+    for (std::size_t cut = 1; cut < token.size(); ++cut) {
+      const auto left = ids.find(token.substr(0, cut)), right = ids.find(token.substr(cut));
+      if (left == ids.end() || right == ids.end()) continue;
+      splits.push_back({left->second, right->second, vocabulary.scores[id]});
+    }
+  std::sort(splits.begin(), splits.end(), [](const Split& a, const Split& b) {
+    return a.score != b.score ? a.score > b.score : std::tie(a.left, a.right) < std::tie(b.left, b.right);
   });
   std::vector<TokenPair> merges;
   merges.reserve(splits.size());
-  for (const Split& split : splits) {
-    const std::string& token = vocabulary.tokens[split.merged];
-    merges.push_back({token.substr(0, split.left_bytes), token.substr(split.left_bytes)});
-  }
+  for (const Split& split : splits) merges.push_back({vocabulary.tokens[split.left], vocabulary.tokens[split.right]});
   return merges;
 }
 

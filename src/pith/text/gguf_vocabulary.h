@@ -31,8 +31,9 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf);
 
 Json tokenizer_json(const GgufVocabulary& vocabulary);
 
-// Merges of a SentencePiece vocabulary, as pairs in rank order: all ways to make a normal token out of two, highest score first;
-// among equal scores as transformers orders them (longer left part first). Source: formats.md 3.6.
+// Merges of a SentencePiece vocabulary, as pairs in rank order: all ways to make a normal token out of two, highest score
+// first, among equal ones lowest left id, then right id: the order in the tokenizer.json of Llama 2 (its runs of spaces
+// all score -1e9). Source: formats.md 3.6.
 struct TokenPair {
   std::string left, right;
   bool operator==(const TokenPair&) const = default;
