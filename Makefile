@@ -53,7 +53,8 @@ asan tsan: %: setup
 	cmake --preset $@
 	cmake --build build/$@ -j $(JOBS)
 	$(FETCH_TOKENIZERS)
-	ctest --test-dir build/$@ --output-on-failure
+	ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-16 UBSAN_OPTIONS=print_stacktrace=1 \
+	  ctest --test-dir build/$@ --output-on-failure
 
 # The whole tree with gcc.
 gcc: setup

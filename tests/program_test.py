@@ -197,7 +197,7 @@ class Quantize(ProgramTest):
                     out = f"{family}-{i}"
                     report = self.json("quantize", model, "--method", method, *options, "-o", out)
                     files = [f for f in (self.folder / out).iterdir() if f.name != "report.json"]
-                    self.assertEqual(report["size"]["total_bytes"], sum(f.stat().st_size for f in files))
+                    self.assertEqual(report["size"]["size_bytes"], sum(f.stat().st_size for f in files))
                     self.assertTrue(report["verified"])
                     self.assertLess(max(m["relative_error"] for m in report["matrices"]), 0.7)
                     self.assertEqual(self.json("inspect", out)["spec"], self.json("inspect", model)["spec"])

@@ -56,7 +56,7 @@ class Score(ProgramTest):
         model = self.model()
         for bad in ({"ids": [96]}, {"ids": []}, {"ids": ["a"]}, {}, {"ids": [1], "text": "a"}, {"ids": [1] * 65}):
             done = self.pith("score", model, "--input", self.lines({"ids": [1, 2]}, bad), code=1)
-            self.assertIn("lines.jsonl:2", done.stderr, bad)
+            self.assertIn("lines.jsonl: line 2", done.stderr, bad)
             self.assertEqual(len(done.stdout.splitlines()), 1)
 
     def test_engines(self):
@@ -181,7 +181,7 @@ class Compress(ProgramTest):
     def test_errors_have_line_and_column(self):
         self.model()
         for parts, words in (
-            (dict(modell="x"), ("recipe.yaml:4:", "did you mean 'model'")),
+            (dict(modell="x"), ("recipe.yaml:5:", "did you mean 'model'")),
             (dict(stages="\n  - quantize: {method: rtn, bitts: 4}"), ("recipe.yaml:4:29", "did you mean 'bits'")),
             (dict(stages="\n  - quantise: {method: rtn}"), ("recipe.yaml:4:", "did you mean 'quantize'")),
             (dict(stages="\n  - quantize: {method: rtn, bits: many}"), ("recipe.yaml:4:", "bits")),

@@ -33,7 +33,7 @@ class RequestMaker {
       : checkpoint_(checkpoint), options_(options) {}
 
   ScoreRequest make(const JsonlRecord& record) {
-    const std::string place = fmt::format("{}:{}", options_.input.string(), record.line + 1);
+    const std::string place = fmt::format("{}: line {}", options_.input.string(), record.line + 1);
     return in_context(place, [&] {
       ScoreRequest request{record.line, record.top, record.ids ? *record.ids : encode(*record.text)};
       try {

@@ -1,5 +1,7 @@
 #include "pith/conversion/convert.h"
 
+#include <malloc.h>
+
 #include <chrono>
 #include <future>
 #include <utility>
@@ -16,6 +18,9 @@
 namespace pith {
 namespace {
 
+// Below it the pages are not worth a system call.
+constexpr std::size_t kTrimBytes = std::size_t{1} << 20;
+
 // Writes one weight at a time on a thread of its own while the next is being encoded: at most two
 // are in memory.
 class OverlappedWriter {
@@ -24,13 +29,10 @@ class OverlappedWriter {
 
   void submit(std::string name, PackedMatrix weight) {
     wait();
-    pending_ = std::async(
-        std::launch::async, [this, name = std::move(name), weight = std::move(weight)]() mutable {
-          const PackedMatrix held =
-              std::move(weight);  // gone as soon as it is written, not when the next one comes
-          writer_.write(name, held);
-          written_.push_back(note_of(name, held));
-        });
+    pending_ = std::async(std::launch::async,
+                          [this, name = std::move(name), weight = std::move(weight)]() mutable {
+                            write(name, std::move(weight));
+                          });
   }
 
   std::vector<WrittenParameter> finish() {
@@ -41,6 +43,16 @@ class OverlappedWriter {
  private:
   void wait() {
     if (pending_.valid()) pending_.get();
+  }
+
+  // `weight` goes as soon as it is written, not when the next one comes.
+  void write(const std::string& name, PackedMatrix weight) {
+    writer_.write(name, weight);
+    written_.push_back(note_of(name, weight));
+    const std::size_t bytes = weight.storage_bytes();
+    weight = {};
+    // glibc keeps freed blocks of up to 32 MiB for later ones: several times the largest weight.
+    if (bytes >= kTrimBytes) ::malloc_trim(0);
   }
 
   CheckpointWriter& writer_;

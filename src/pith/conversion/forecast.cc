@@ -20,11 +20,9 @@ namespace {
 // Large enough that starting the threads does not show, small enough that a plan answers at once.
 constexpr std::size_t kProbeElements = std::size_t{1} << 20;
 constexpr std::size_t kProbeFileBytes = std::size_t{32} << 20;
-// What a thread of the codec holds: a piece of f32 and its codes. Measured: below 2 MiB for all
-// encodings.
+// A thread's pieces of 64 KiB, their codes and decoded values, its stack and its part of the heap.
 constexpr std::uint64_t kPieceBytes = std::uint64_t{2} << 20;
-// Rereading is a checksum of pages that are still cached; about 5 GB/s a thread were measured,
-// hence a cautious figure.
+// Rereading is a checksum of pages that are still cached: bound by memory, hence a cautious figure.
 constexpr double kVerifyBytesPerSecond = 2e9;
 
 using Clock = std::chrono::steady_clock;

@@ -16,13 +16,18 @@
 
 namespace pith {
 
-enum class Container { kHuggingFace, kPith, kGguf };  // kPith: a Hugging Face folder with Pith's quantization_config
+enum class Container {
+  kHuggingFace,
+  kPith,
+  kGguf
+};  // kPith: a Hugging Face folder with Pith's quantization_config
 constexpr EnumName<Container> kContainerNames[] = {
     {Container::kHuggingFace, "hf"}, {Container::kPith, "pith"}, {Container::kGguf, "gguf"}};
 constexpr std::span<const EnumName<Container>> enum_table(Container) { return kContainerNames; }
 
-// Opens a folder or a .gguf file and makes every check that a load makes: spec, presence, shapes, types and encodings of all
-// parameters, without reading the weights. Cheap to copy. Safe for concurrent load().
+// Opens a folder or a .gguf file and makes every check that a load makes: spec, presence, shapes,
+// types and encodings of all parameters, without reading the weights. Cheap to copy. Safe for
+// concurrent load().
 class Checkpoint {
  public:
   static Checkpoint open(const std::filesystem::path& path);
@@ -30,20 +35,23 @@ class Checkpoint {
   const std::filesystem::path& path() const;
   Container container() const;
   const DecoderSpec& spec() const;
-  const std::vector<Parameter>& parameters() const;        // parameters_of(spec())
-  const Parameter& parameter(std::string_view name) const; // InternalError if unknown
-  const Encoding& encoding(std::string_view name) const;   // as stored
-  // The weight as [out, in]: views of the mapped file where the bytes are as Pith has them, else (Conv1D, GGUF's order of
-  // q and k rows) an owned turned copy. Integer GGUF blocks stay what they are.
+  const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
+  const Parameter& parameter(std::string_view name) const;  // InternalError if unknown
+  const Encoding& encoding(std::string_view name) const;    // as stored
+  // The weight as [out, in]: views of the mapped file where the bytes are as Pith has them, else
+  // (Conv1D, GGUF's order of q and k rows) an owned turned copy. Integer GGUF blocks stay what they
+  // are.
   PackedMatrix load(std::string_view name) const;
 
   // Ids that end a text: those of generation_config.json if it names any, else of the spec.
   const std::vector<std::int64_t>& stop_ids() const;
 
-  // Name of the first buffer's tensor in the file ("model.layers.0.self_attn.q_proj.weight"), for messages and reports.
+  // Name of the first buffer's tensor in the file ("model.layers.0.self_attn.q_proj.weight"), for
+  // messages and reports.
   std::string stored_name(std::string_view name) const;
-  std::vector<std::filesystem::path> files() const;  // all files that are needed to run the model, tokenizer included
-  std::uint64_t file_bytes() const;                  // their sum: what `size_bytes` reports
+  std::vector<std::filesystem::path> files()
+      const;  // all files that are needed to run the model, tokenizer included
+  std::uint64_t file_bytes() const;  // their sum: what `size_bytes` reports
 
   const std::shared_ptr<const GgufFile>& gguf() const;  // null unless container() is kGguf
   const Json& config() const;                           // config.json; null for GGUF
@@ -62,27 +70,35 @@ struct StoredParameter {
   ActivationQuantization activation = ActivationQuantization::kNone;
 };
 
-// Writes an ordinary Hugging Face folder: config.json, weights in shards. If any parameter is not dense, config.json gets a
-// `quantization_config` that names Pith's layout (see pith_layout.h). Dense GPT-2 matrices are written as Conv1D again.
-// `folder` exists already (an AtomicFolder's path). Weights come in any order; nothing is held.
+// Writes an ordinary Hugging Face folder: config.json, weights in shards. If any parameter is not
+// dense, config.json gets a `quantization_config` that names Pith's layout (see pith_layout.h).
+// Dense GPT-2 matrices are written as Conv1D again. `folder` exists already (an AtomicFolder's
+// path). Weights come in any order; nothing is held.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::filesystem::path folder, const DecoderSpec& spec, std::vector<StoredParameter> parameters,
+  CheckpointWriter(std::filesystem::path folder,
+                   const DecoderSpec& spec,
+                   std::vector<StoredParameter> parameters,
                    std::uint64_t shard_bytes = kDefaultShardBytes);
   ~CheckpointWriter();
-  void write(std::string_view name, const PackedMatrix& weight);  // its encoding must be the declared one
+  void write(std::string_view name,
+             const PackedMatrix& weight);  // its encoding must be the declared one
   void finish();
-  std::uint64_t file_bytes() const;  // of weights and index, known from the start: the forecast of disk use
+  std::uint64_t file_bytes()
+      const;  // of weights and index, known from the start: the forecast of disk use
 
-  static constexpr std::uint64_t kDefaultShardBytes = std::uint64_t{5} * 1000 * 1000 * 1000;  // as transformers
+  static constexpr std::uint64_t kDefaultShardBytes =
+      std::uint64_t{5} * 1000 * 1000 * 1000;  // as transformers
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// Copies every file of the source that is not weights, config or report (tokenizer files, generation_config.json, chat
-// template) to `folder`; nothing for GGUF (text/ writes those). Returns the names copied.
-std::vector<std::string> copy_side_files(const Checkpoint& source, const std::filesystem::path& folder);
+// Copies every file of the source that is not weights, config or report (tokenizer files,
+// generation_config.json, chat template) to `folder`; nothing for GGUF (text/ writes those).
+// Returns the names copied.
+std::vector<std::string> copy_side_files(const Checkpoint& source,
+                                         const std::filesystem::path& folder);
 
 }  // namespace pith

@@ -39,7 +39,8 @@ class FolderFinder {
   void refuse_foreign_weights() const {
     for (const auto& [name, tensor] : reader_.tensors()) {
       const std::string_view layout = foreign_quantization(name);
-      const bool ours = layout_.contains(name.substr(0, name.rfind('.')));  // a part of the same name
+      const bool ours =
+          layout_.contains(name.substr(0, name.rfind('.')));  // a part of the same name
       if (!layout.empty() && !ours)
         fail_tensor(name,
                     "weights that are dense or in Pith's layout",

@@ -26,20 +26,23 @@ struct TensorSpec {
 
 struct StoredTensor {
   TensorSpec spec;
-  std::span<const std::byte> bytes;           // no alignment promised
-  std::shared_ptr<const MappedFile> file;     // keeps `bytes` alive
+  std::span<const std::byte> bytes;        // no alignment promised
+  std::shared_ptr<const MappedFile> file;  // keeps `bytes` alive
 };
 
-// One file, or all shards that an index names. Every rule of formats.md 1.4 and 1.7 is checked on opening.
+// One file, or all shards that an index names. Every rule of formats.md 1.4 and 1.7 is checked on
+// opening.
 class SafetensorsReader {
  public:
   static SafetensorsReader open_file(const std::filesystem::path& path);
-  // model.safetensors of the folder, else model.safetensors.index.json with its shards. FormatError names a missing shard.
+  // model.safetensors of the folder, else model.safetensors.index.json with its shards. FormatError
+  // names a missing shard.
   static SafetensorsReader open_folder(const std::filesystem::path& folder);
 
   const std::map<std::string, StoredTensor, std::less<>>& tensors() const { return tensors_; }
   const StoredTensor* find(std::string_view name) const;
-  const StoredTensor& at(std::string_view name) const;  // FormatError "folder: tensor 'x' is missing"
+  const StoredTensor& at(
+      std::string_view name) const;  // FormatError "folder: tensor 'x' is missing"
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::vector<std::filesystem::path>& files() const { return files_; }
 
@@ -51,15 +54,20 @@ class SafetensorsReader {
   std::vector<std::filesystem::path> files_;
 };
 
-// Writes model.safetensors, or shards and their index when the tensors exceed `shard_bytes`. All tensors are declared
-// first, so headers are exact and the disk space is reserved before any work; then they are written in any order, whole or
-// in pieces, and nothing is held. Tensors keep the given order over the shards; inside a shard they lie by alignment, then name.
+// Writes model.safetensors, or shards and their index when the tensors exceed `shard_bytes`. All
+// tensors are declared first, so headers are exact and the disk space is reserved before any work;
+// then they are written in any order, whole or in pieces, and nothing is held. Tensors keep the
+// given order over the shards; inside a shard they lie by alignment, then name.
 class SafetensorsWriter {
  public:
-  SafetensorsWriter(std::filesystem::path folder, std::vector<TensorSpec> tensors, std::uint64_t shard_bytes);
+  SafetensorsWriter(std::filesystem::path folder,
+                    std::vector<TensorSpec> tensors,
+                    std::uint64_t shard_bytes);
   ~SafetensorsWriter();
-  void write(std::string_view name, std::span<const std::byte> bytes);                                // whole
-  void write_part(std::string_view name, std::uint64_t offset, std::span<const std::byte> bytes);     // a piece
+  void write(std::string_view name, std::span<const std::byte> bytes);  // whole
+  void write_part(std::string_view name,
+                  std::uint64_t offset,
+                  std::span<const std::byte> bytes);  // a piece
   void finish();  // InternalError if bytes are missing; syncs the files and writes the index
   std::uint64_t file_bytes() const;  // of all shards with headers, index included
 

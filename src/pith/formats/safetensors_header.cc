@@ -27,8 +27,8 @@ std::uint64_t plain_integer(const JsonCursor& value) {
 void check_name(const std::string& name, const std::string& place) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (name.empty() || std::any_of(name.begin(), name.end(), is_control))
-    throw FormatError(
-        ErrorParts{place, "tensor names without control characters, not empty", Json(name).dump(), ""});
+    throw FormatError(ErrorParts{
+        place, "tensor names without control characters, not empty", Json(name).dump(), ""});
 }
 
 DType read_dtype(const JsonCursor& value) {
@@ -42,13 +42,15 @@ std::vector<std::int64_t> read_shape(const JsonCursor& value) {
   std::vector<std::int64_t> shape;
   for (const JsonCursor& item : value.items()) {
     const std::uint64_t dimension = plain_integer(item);
-    if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) item.fail("a dimension");
+    if (dimension > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      item.fail("a dimension");
     shape.push_back(static_cast<std::int64_t>(dimension));
   }
   return shape;
 }
 
-// product(shape) * size_of(dtype), left to right with checks, so that a zero does not hide an overflow before it.
+// product(shape) * size_of(dtype), left to right with checks, so that a zero does not hide an
+// overflow before it.
 std::uint64_t checked_bytes(const TensorSpec& spec, const JsonCursor& shape) {
   std::optional<std::uint64_t> bytes = 1;
   for (const std::int64_t dimension : spec.shape)
@@ -82,20 +84,26 @@ void read_metadata(const JsonCursor& metadata, SafetensorsHeader& header) {
   for (const auto& [key, value] : metadata.members()) header.metadata[key] = value.string();
 }
 
-// The tensors must lie one behind the other from 0 to the end: no holes, no overlaps, nothing behind.
-void check_buffer(const std::vector<HeaderTensor>& tensors, std::uint64_t buffer_bytes, const std::string& place) {
+// The tensors must lie one behind the other from 0 to the end: no holes, no overlaps, nothing
+// behind.
+void check_buffer(const std::vector<HeaderTensor>& tensors,
+                  std::uint64_t buffer_bytes,
+                  const std::string& place) {
   std::uint64_t start = 0;
   for (const HeaderTensor& tensor : tensors) {
     if (tensor.begin != start)
       throw FormatError(ErrorParts{fmt::format("{}: tensor '{}'", place, tensor.spec.name),
-                                   fmt::format("its bytes to begin at {}", start), fmt::format("{}", tensor.begin),
+                                   fmt::format("its bytes to begin at {}", start),
+                                   fmt::format("{}", tensor.begin),
                                    "tensors must fill the file without holes or overlaps"});
     start = tensor.end;
   }
   if (start != buffer_bytes)
-    throw FormatError(ErrorParts{place, fmt::format("{} bytes of tensors after the header", start),
-                                 fmt::format("{}", buffer_bytes),
-                                 start > buffer_bytes ? "the file is cut off" : "the file has bytes too many"});
+    throw FormatError(
+        ErrorParts{place,
+                   fmt::format("{} bytes of tensors after the header", start),
+                   fmt::format("{}", buffer_bytes),
+                   start > buffer_bytes ? "the file is cut off" : "the file has bytes too many"});
 }
 
 }  // namespace
@@ -104,7 +112,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view json,
                                            std::uint64_t buffer_bytes,
                                            const std::string& place) {
   if (!json.starts_with('{'))
-    throw FormatError(ErrorParts{place, "a header that begins with '{'", "something else", "not a safetensors file"});
+    throw FormatError(ErrorParts{
+        place, "a header that begins with '{'", "something else", "not a safetensors file"});
   const Json document = parse_json(json, place, {.max_bytes = kMaxHeaderBytes, .max_depth = 64});
   const JsonCursor root(document, place);
   if (document.size() > kMaxTensors + 1)
@@ -119,9 +128,11 @@ SafetensorsHeader parse_safetensors_header(std::string_view json,
     check_name(name, place);
     header.tensors.push_back(read_tensor(name, entry));
   }
-  std::sort(header.tensors.begin(), header.tensors.end(), [](const HeaderTensor& a, const HeaderTensor& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  std::sort(header.tensors.begin(),
+            header.tensors.end(),
+            [](const HeaderTensor& a, const HeaderTensor& b) {
+              return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+            });
   check_buffer(header.tensors, buffer_bytes, place);
   return header;
 }
@@ -129,13 +140,19 @@ SafetensorsHeader parse_safetensors_header(std::string_view json,
 std::string safetensors_prologue(std::span<const HeaderTensor> tensors, const std::string& place) {
   std::string json = R"({"__metadata__":{"format":"pt"})";
   for (const HeaderTensor& tensor : tensors)
-    json += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", Json(tensor.spec.name).dump(),
-                        to_string(tensor.spec.dtype), fmt::join(tensor.spec.shape, ","), tensor.begin, tensor.end);
+    json += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
+                        Json(tensor.spec.name).dump(),
+                        to_string(tensor.spec.dtype),
+                        fmt::join(tensor.spec.shape, ","),
+                        tensor.begin,
+                        tensor.end);
   json += '}';
   json.append((8 - json.size() % 8) % 8, ' ');
   if (json.size() > kMaxHeaderBytes)
-    throw FormatError(ErrorParts{place, fmt::format("a header of at most {} bytes", kMaxHeaderBytes),
-                                 fmt::format("{}", json.size()), "smaller shards have shorter headers"});
+    throw FormatError(ErrorParts{place,
+                                 fmt::format("a header of at most {} bytes", kMaxHeaderBytes),
+                                 fmt::format("{}", json.size()),
+                                 "smaller shards have shorter headers"});
   std::string prologue;
   for (std::size_t i = 0; i < kHeaderLengthBytes; ++i)
     prologue += static_cast<char>(json.size() >> (8 * i) & 0xff);

@@ -1,4 +1,5 @@
-// The header of a safetensors file: parsing with every check of formats.md 1.4 and 1.7, and its exact text for writing.
+// The header of a safetensors file: parsing with every check of formats.md 1.4 and 1.7, and its
+// exact text for writing.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +27,14 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-// `json` is the header text, padding included; `buffer_bytes` what follows it in the file. Throws FormatError.
-SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t buffer_bytes, const std::string& place);
+// `json` is the header text, padding included; `buffer_bytes` what follows it in the file. Throws
+// FormatError.
+SafetensorsHeader parse_safetensors_header(std::string_view json,
+                                           std::uint64_t buffer_bytes,
+                                           const std::string& place);
 
-// Length prefix, JSON with metadata {"format":"pt"}, spaces up to a multiple of 8: what stands before the buffer.
-// Throws FormatError if it would exceed kMaxHeaderBytes.
+// Length prefix, JSON with metadata {"format":"pt"}, spaces up to a multiple of 8: what stands
+// before the buffer. Throws FormatError if it would exceed kMaxHeaderBytes.
 std::string safetensors_prologue(std::span<const HeaderTensor> tensors, const std::string& place);
 
 }  // namespace pith

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "pith/base/test_support.h"
 #include "pith/text/text_test_support.h"
 
 namespace pith {

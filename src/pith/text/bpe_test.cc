@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "pith/base/random.h"
+#include "pith/base/test_support.h"
 #include "pith/text/text_test_support.h"
 
 namespace pith {
@@ -150,9 +151,10 @@ TEST(Bpe, CuttingAtSpacesChangesNothing) {
   uncut["vocab"]["x▁y"] = 8;
   const Bpe cutting = load(model), whole = load(uncut);
   const Random random(1, 5);
+  static constexpr const char* kParts[] = {"▁", "a", "b", "x"};
   for (std::uint64_t run = 0; run < 500; ++run) {
     std::string word;
-    for (std::uint64_t i = 0; i < 1 + run % 20; ++i) word += (const char*[]){"▁", "a", "b", "x"}[random.below(run * 20 + i, 4)];
+    for (std::uint64_t i = 0; i < 1 + run % 20; ++i) word += kParts[random.below(run * 20 + i, 4)];
     EXPECT_EQ(encode(cutting, word), encode(whole, word)) << word;
   }
 }

@@ -9,7 +9,6 @@
 
 #include "pith/base/error.h"
 #include "pith/base/json.h"
-#include "pith/base/test_support.h"
 #include "pith/text/byte_level.h"
 
 namespace pith {
