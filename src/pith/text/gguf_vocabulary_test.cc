@@ -146,7 +146,7 @@ TEST(GgufVocabulary, MergesOfLlama2AreRecovered) {
   const Json& expected = document["model"]["merges"];
   ASSERT_EQ(merges.size(), 61249u);
   ASSERT_EQ(merges.size(), expected.size());
-  for (std::size_t i = 0; i < merges.size(); ++i) ASSERT_EQ(merges[i].left + " " + merges[i].right, expected[i]) << i;
+  for (std::size_t i = 0; i < merges.size(); ++i) ASSERT_EQ(merges[i].left + " " + merges[i].right, expected[i].get<std::string>()) << i;
 }
 
 TEST(GgufVocabulary, ErrorsNameTheKey) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pith/base/error.h"
+#include "pith/model/weight/product.h"
 
 namespace pith {
 
@@ -12,10 +13,10 @@ DenseForm::DenseForm(at::Tensor weight) : weight_(std::move(weight)) {
   PITH_CHECK(weight_.dim() == 2 && weight_.scalar_type() == at::kFloat);
 }
 
-at::Tensor DenseForm::forward(const at::Tensor& x) const { return at::linear(x, weight_); }
+at::Tensor DenseForm::forward(const at::Tensor& x) const { return dense_product(x, weight_); }
 
 void DenseForm::infer_into(const at::Tensor& x, at::Tensor& out) const {
-  at::linear_out(out, x, weight_);
+  dense_product_into(x, weight_, out);
 }
 
 at::Tensor DenseForm::rows(const at::Tensor& ids) const { return at::embedding(weight_, ids); }

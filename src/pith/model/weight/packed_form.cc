@@ -8,6 +8,7 @@
 #include "pith/base/error.h"
 #include "pith/base/threads.h"
 #include "pith/model/tensor_bridge.h"
+#include "pith/model/weight/product.h"
 
 namespace pith {
 namespace {
@@ -59,10 +60,10 @@ void PackedForm::infer_into(const at::Tensor& x, at::Tensor& out) const {
     });
     const at::Tensor weight = scratch.narrow(0, 0, static_cast<std::int64_t>(count));  // [count, I]
     if (count == rows) {
-      at::linear_out(out, x, weight);
+      dense_product_into(x, weight, out);
     } else {
       out.narrow(1, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(count))
-          .copy_(at::linear(x, weight));
+          .copy_(dense_product(x, weight));
     }
   }
 }
