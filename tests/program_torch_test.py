@@ -206,6 +206,13 @@ class Bench(ProgramTest):
                 self.assertIn(key, result)
             self.assertGreaterEqual(result["best"], result["tokens_per_second"])
 
+    def test_the_documents_protocol(self):
+        for protocol in ("recompute", "kv"):
+            result = self.json("bench", "decode", self.folder / "model-llama" if protocol == "kv" else self.model(),
+                               "--protocol", protocol, "--tokens", "4", "--context", "32", "--batch", "3")
+            self.assertEqual((result["protocol"], result["batch"], result["context"]), (protocol, 3, 32))
+            self.assertGreater(result["peak_bytes"], 0)
+
     def test_start(self):
         self.assertGreater(self.json("bench", "start", self.model(), "--repeats", "1")["seconds"], 0)
 

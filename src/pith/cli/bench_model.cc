@@ -71,11 +71,41 @@ void check_result(TorchScorer& scorer) {
     fail<FormatError>("the model's logits are not finite; 'pith eval' on a text shows more");
 }
 
+// The documents' protocol: s/token and tokens/s of 50 new tokens at context 1024, batch 1 and 12 (evaluation card 4.1).
+int run_latency(const BenchOptions& options, const GlobalOptions& global, const LoadedModel& model) {
+  require(options.kind == BenchKind::kDecode, "--protocol goes with 'bench decode'");
+  TorchStepper stepper(model.scorer->model());
+  const LatencyResult result =
+      measure_latency(stepper,
+                      {.protocol = *options.protocol,
+                       .batch = options.batch,
+                       .context = options.context == 0 ? 1024 : options.context,
+                       .new_tokens = options.tokens,
+                       .repeats = options.repeats,
+                       .seed = global.seed});
+  if (global.json)
+    fmt::print("{}\n", to_json(result).dump(2));
+  else
+    fmt::print("{}: batch {}, {} new tokens at context {}: {:.4f} s a token median, {:.1f} tokens/s, first token "
+               "{:.3f} s, peak memory {} ({} threads)\n",
+               to_string(*options.protocol),
+               options.batch,
+               options.tokens,
+               result.options.context,
+               result.median_s_per_token,
+               result.tokens_per_second,
+               result.first_token_seconds,
+               format_size(result.peak_bytes),
+               result.threads);
+  return 0;
+}
+
 }  // namespace
 
 int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
   set_torch_threads();
   const LoadedModel model = load_model(*options.model);
+  if (options.protocol) return run_latency(options, global, model);
   check(options, model.scorer->context());
   check_result(*model.scorer);
   TorchStepper stepper(model.scorer->model());

@@ -9,6 +9,7 @@
 
 #include "pith/base/options.h"
 #include "pith/conversion/quantize_methods.h"
+#include "pith/evaluation/latency.h"
 #include "pith/evaluation/protocol.h"
 
 namespace pith {
@@ -179,6 +180,7 @@ struct BenchOptions {
   std::int64_t context = 0;
   std::int64_t batch = 1;
   int repeats = 5;
+  std::optional<LatencyProtocol> protocol;
 };
 void visit(BenchOptions& o, auto&& v) {
   v("kind", o.kind, "what to measure");
@@ -187,6 +189,9 @@ void visit(BenchOptions& o, auto&& v) {
   v("context", o.context, "tokens in the cache before the measured ones");
   v("batch", o.batch, "sequences at a time");
   v("repeats", o.repeats, "timed runs after one warm-up");
+  v("protocol",
+    o.protocol,
+    "decode by the documents' latency protocol; --context is then the whole window (1024)");
 }
 
 // Bodies that need no torch.

@@ -50,7 +50,7 @@ TEST(AddedTokens, StripsSwallowWhiteSpace) {
 }
 
 TEST(AddedTokens, SingleWordsStandAlone) {
-  const AddedTokens added = load({token(1, "ab", {{"single_word", true}})});
+  const AddedTokens added = load(Json::array({token(1, "ab", {{"single_word", true}})}));
   EXPECT_EQ(cut(added, "ab ab-ab"), "[1]( )[1](-)[1]");
   EXPECT_EQ(cut(added, "xab"), "(xab)");
   EXPECT_EQ(cut(added, "abé _ab ab\u0301 ab1"), "(abé _ab ab\u0301 ab1)");
@@ -100,11 +100,11 @@ TEST(AddedTokens, EqualsATestOfEveryPlace) {
 
 TEST(AddedTokens, ErrorsNameThePlace) {
   const auto message = [](const Json& list) { return message_of<FormatError>([&] { load(list); }); };
-  EXPECT_EQ(message({token(-1, "a")}), "t.json: at /0/id: expected an integer from 0 to 4194303, found -1");
+  EXPECT_EQ(message(Json::array({token(-1, "a")})), "t.json: at /0/id: expected an integer from 0 to 4194303, found -1");
   EXPECT_EQ(message({token(1, "a"), token(1, "b")}), "t.json: at /1/id: expected an id of its own, found 1, the id of 'a'");
   EXPECT_EQ(message({token(1, "a"), token(2, "a")}), "t.json: at /1/content: expected a content of its own, found 'a' again");
-  EXPECT_EQ(message({token(1, "")}), "t.json: at /0/content: expected 1 to 4096 bytes, found 0");
-  EXPECT_EQ(message({Json{{"id", 1}}}), "t.json: at /0: expected a value for 'content', found none");
+  EXPECT_EQ(message(Json::array({token(1, "")})), "t.json: at /0/content: expected 1 to 4096 bytes, found 0");
+  EXPECT_EQ(message(Json::array({Json{{"id", 1}}})), "t.json: at /0: expected a value for 'content', found none");
   EXPECT_EQ(message(3), "t.json: expected an array, found 3");
 }
 

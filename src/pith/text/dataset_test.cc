@@ -47,7 +47,7 @@ TEST(Jsonl, ErrorsNameTheLine) {
   EXPECT_THAT(message("{\"ids\": [1]}\n{\"ids\": "), HasSubstr("line 2"));
   EXPECT_THAT(message("[1]"), HasSubstr("line 1: expected an object"));
   EXPECT_THAT(message("{\"text\": \"\xFF\"}"), HasSubstr("line 1"));
-  EXPECT_THAT(message("{\"text\": \"" + std::string(65 << 20, 'a') + "\"}"), HasSubstr("line 1: expected at most 67108864 bytes, found 68157453"));
+  EXPECT_THAT(message("{\"text\": \"" + std::string(65 << 20, 'a') + "\"}"), HasSubstr("line 1: expected at most 67108864 bytes, found 68157452"));
   EXPECT_THAT(message_of<FormatError>([] { read_jsonl("/nonexistent.jsonl", 10, [](const JsonlRecord&) {}); }), HasSubstr("/nonexistent.jsonl"));
 }
 
