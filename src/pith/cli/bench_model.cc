@@ -29,10 +29,11 @@ void check(const BenchOptions& options, std::int64_t context) {
   require(options.repeats >= 1, "--repeats is {}, expected 1 or more", options.repeats);
   require(options.context >= 0, "--context is {}, expected 0 or more", options.context);
   const std::int64_t longest = std::max<std::int64_t>(1, options.context) + options.tokens;
-  require(longest <= context,
-          "--context and --tokens make a sequence of {}, expected at most the model's context of {}",
-          longest,
-          context);
+  require(
+      longest <= context,
+      "--context and --tokens make a sequence of {}, expected at most the model's context of {}",
+      longest,
+      context);
 }
 
 std::vector<std::int32_t> random_ids(std::int64_t count, std::int64_t vocab, std::uint64_t seed) {
@@ -71,8 +72,11 @@ void check_result(TorchScorer& scorer) {
     fail<FormatError>("the model's logits are not finite; 'pith eval' on a text shows more");
 }
 
-// The documents' protocol: s/token and tokens/s of 50 new tokens at context 1024, batch 1 and 12 (evaluation card 4.1).
-int run_latency(const BenchOptions& options, const GlobalOptions& global, const LoadedModel& model) {
+// The documents' protocol: s/token and tokens/s of 50 new tokens at context 1024, batch 1 and 12
+// (evaluation card 4.1).
+int run_latency(const BenchOptions& options,
+                const GlobalOptions& global,
+                const LoadedModel& model) {
   require(options.kind == BenchKind::kDecode, "--protocol goes with 'bench decode'");
   TorchStepper stepper(model.scorer->model());
   const LatencyResult result =
@@ -86,17 +90,19 @@ int run_latency(const BenchOptions& options, const GlobalOptions& global, const 
   if (global.json)
     fmt::print("{}\n", to_json(result).dump(2));
   else
-    fmt::print("{}: batch {}, {} new tokens at context {}: {:.4f} s a token median, {:.1f} tokens/s, first token "
-               "{:.3f} s, peak memory {} ({} threads)\n",
-               to_string(*options.protocol),
-               options.batch,
-               options.tokens,
-               result.options.context,
-               result.median_s_per_token,
-               result.tokens_per_second,
-               result.first_token_seconds,
-               format_size(result.peak_bytes),
-               result.threads);
+    fmt::print(
+        "{}: batch {}, {} new tokens at context {}: {:.4f} s a token median, {:.1f} tokens/s, "
+        "first token "
+        "{:.3f} s, peak memory {} ({} threads)\n",
+        to_string(*options.protocol),
+        options.batch,
+        options.tokens,
+        result.options.context,
+        result.median_s_per_token,
+        result.tokens_per_second,
+        result.first_token_seconds,
+        format_size(result.peak_bytes),
+        result.threads);
   return 0;
 }
 
@@ -131,7 +137,8 @@ int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
   if (decode) {
     const auto bytes = static_cast<double>(model.scorer->weight_bytes());
     json["bytes_per_token"] = model.scorer->weight_bytes();
-    json["share_of_bandwidth"] = median / static_cast<double>(options.batch) * bytes / 1e9 / measure_read_bandwidth();
+    json["share_of_bandwidth"] =
+        median / static_cast<double>(options.batch) * bytes / 1e9 / measure_read_bandwidth();
   } else {
     const auto operations = 2.0 * static_cast<double>(parameter_count(model.checkpoint.spec()));
     json["share_of_peak"] = median * operations / 1e9 / measure_peak().fp32_gflops;
@@ -141,9 +148,14 @@ int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
     return 0;
   }
   fmt::print("{}: {:.1f} tokens/s median, {:.1f} best of {} ({:.0f} % of {}; {} threads, {})\n",
-             to_string(options.kind), median, rates.back(), options.repeats,
+             to_string(options.kind),
+             median,
+             rates.back(),
+             options.repeats,
              100 * json[decode ? "share_of_bandwidth" : "share_of_peak"].get<double>(),
-             decode ? "read bandwidth" : "fp32 peak", num_threads(), isa_name());
+             decode ? "read bandwidth" : "fp32 peak",
+             num_threads(),
+             isa_name());
   return 0;
 }
 

@@ -24,7 +24,8 @@ int run_bench_peak(const BenchOptions&, const GlobalOptions& global) {
     return 0;
   }
   for (const auto& [key, value] : json.items())
-    fmt::print("{:<16} {}\n", key,
+    fmt::print("{:<16} {}\n",
+               key,
                value.is_number_float() ? fmt::format("{:.1f}", value.get<double>())
                : value.is_null()       ? "not here"
                : value.is_string()     ? value.get<std::string>()

@@ -1,4 +1,5 @@
-// pith bench start: from the start of `pith generate` to its end after one token, in fresh processes.
+// pith bench start: from the start of `pith generate` to its end after one token, in fresh
+// processes.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -23,12 +24,23 @@ double time_one_token(const std::string& model, const std::string& threads) {
     const int null = open("/dev/null", O_WRONLY);
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
-    execl("/proc/self/exe", "pith", "generate", model.c_str(), "--prompt", "The", "--max-tokens", "1",
-          "--ignore-eos", "--threads", threads.c_str(), static_cast<char*>(nullptr));
+    execl("/proc/self/exe",
+          "pith",
+          "generate",
+          model.c_str(),
+          "--prompt",
+          "The",
+          "--max-tokens",
+          "1",
+          "--ignore-eos",
+          "--threads",
+          threads.c_str(),
+          static_cast<char*>(nullptr));
     _exit(1);
   }
   int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+      WEXITSTATUS(status) != 0)
     fail<FormatError>("{}: 'pith generate' failed on it; run it by hand to see why", model);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -52,7 +64,10 @@ int run_bench_start(const BenchOptions& options, const GlobalOptions& global) {
     fmt::print("{}\n", json.dump(2));
   else
     fmt::print("start to the end of one token: {:.3f} s median, {:.3f} s best of {} ({} threads)\n",
-               seconds[seconds.size() / 2], seconds.front(), options.repeats, num_threads());
+               seconds[seconds.size() / 2],
+               seconds.front(),
+               options.repeats,
+               num_threads());
   return 0;
 }
 

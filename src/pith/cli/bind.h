@@ -16,8 +16,9 @@ namespace pith {
 
 // Which fields are not plain `--name` options.
 struct CommandShape {
-  std::initializer_list<std::string_view> positional = {};  // in order, required unless std::optional or a vector
-  std::initializer_list<std::string_view> required = {};    // options that must be given
+  std::initializer_list<std::string_view> positional =
+      {};  // in order, required unless std::optional or a vector
+  std::initializer_list<std::string_view> required = {};  // options that must be given
 };
 
 // Sets one field from its text. Throws UserError naming `place`.
@@ -27,7 +28,10 @@ void parse_option(std::string_view text, const std::string& place, T& field) {
     field = parse_enum<T>(text, place);
   } else if constexpr (std::is_same_v<T, ByteSize>) {
     field.bytes = parse_size(text, place);
-  } else if constexpr (requires { typename T::value_type; field.emplace(); }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         field.emplace();
+                       }) {
     parse_option(text, place, field.emplace());
   } else if constexpr (std::is_assignable_v<T&, std::string> && !std::is_arithmetic_v<T>) {
     field = std::string(text);
@@ -51,7 +55,10 @@ template <class T>
 CLI::Option* bind_field(CLI::App& app, const std::string& flag, T& field, const std::string& help) {
   if constexpr (std::is_same_v<T, bool>) {
     return app.add_flag(flag, field, help);
-  } else if constexpr (requires { field.push_back({}); field.clear(); } && !std::is_same_v<T, std::string>) {
+  } else if constexpr (requires {
+                         field.push_back({});
+                         field.clear();
+                       } && !std::is_same_v<T, std::string>) {
     return app.add_option(flag, field, help);
   } else {
     const auto set = [&field, flag](const std::string& text) { parse_option(text, flag, field); };

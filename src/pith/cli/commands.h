@@ -1,4 +1,5 @@
-// The commands: their options, and the bodies that run them. Options are torch-free, so `pith` parses every command itself.
+// The commands: their options, and the bodies that run them. Options are torch-free, so `pith`
+// parses every command itself.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,9 @@ constexpr EnumName<EngineKind> kEngineKindNames[] = {{EngineKind::kTorch, "torch
 constexpr std::span<const EnumName<EngineKind>> enum_table(EngineKind) { return kEngineKindNames; }
 
 enum class ActivationKind { kF32, kBf16, kInt8 };
-constexpr EnumName<ActivationKind> kActivationKindNames[] = {
-    {ActivationKind::kF32, "f32"}, {ActivationKind::kBf16, "bf16"}, {ActivationKind::kInt8, "int8"}};
+constexpr EnumName<ActivationKind> kActivationKindNames[] = {{ActivationKind::kF32, "f32"},
+                                                             {ActivationKind::kBf16, "bf16"},
+                                                             {ActivationKind::kInt8, "int8"}};
 constexpr std::span<const EnumName<ActivationKind>> enum_table(ActivationKind) {
   return kActivationKindNames;
 }
@@ -79,7 +81,9 @@ struct ConvertOptions {
 void visit(ConvertOptions& o, auto&& v) {
   v("model", o.model, "model: a folder or a .gguf file");
   v("output", o.output, "new folder");
-  v("permute", o.permute, "seed; reorders hidden units, FFN neurons and value dimensions within heads");
+  v("permute",
+    o.permute,
+    "seed; reorders hidden units, FFN neurons and value dimensions within heads");
   v("dtype", o.dtype, "type of the weights (default: the source's; f32 for a quantized source)");
   v("format", o.format, "hf");
   v("shard-size", o.shard_size, "largest size of a weight file, e.g. 2GiB");
@@ -94,7 +98,9 @@ struct ScoreOptions {
 };
 void visit(ScoreOptions& o, auto&& v) {
   v("model", o.model, "model: a folder or a .gguf file");
-  v("input", o.input, "JSONL file: {\"ids\": [...]} or {\"text\": \"...\"} a line, optionally \"top\": k");
+  v("input",
+    o.input,
+    "JSONL file: {\"ids\": [...]} or {\"text\": \"...\"} a line, optionally \"top\": k");
   v("logits", o.logits, "store logits.N [T, V] f32 of line N in this .safetensors file");
   v("special", o.special, "add the tokens of the model at the ends of each text");
   visit(o.engine, v);
@@ -212,8 +218,8 @@ struct TorchBodies {
   int (*bench_model)(const BenchOptions&, const GlobalOptions&) = nullptr;
 };
 
-// The whole program: parses, checks, runs or hands over (`torch` null), prints errors. Returns the exit code: 0 done, 2 wrong
-// command line or recipe, 1 everything else.
+// The whole program: parses, checks, runs or hands over (`torch` null), prints errors. Returns the
+// exit code: 0 done, 2 wrong command line or recipe, 1 everything else.
 int run_program(int argc, char** argv, const TorchBodies* torch);
 
 }  // namespace pith

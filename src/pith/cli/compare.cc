@@ -48,8 +48,15 @@ Table table_of(const std::vector<ComparedFolder>& models, const std::string& tex
       to_string(p.bos),
       p.engine,
       num_threads());
-  table.header = {"model", "size MB", "bits/weight", "perplexity", "mean KL", "+-",
-                  "top-1 %", "tokens/s", "peak MiB"};
+  table.header = {"model",
+                  "size MB",
+                  "bits/weight",
+                  "perplexity",
+                  "mean KL",
+                  "+-",
+                  "top-1 %",
+                  "tokens/s",
+                  "peak MiB"};
   for (const ComparedFolder& model : models) table.rows.push_back(row_of(model));
   return table;
 }
@@ -62,7 +69,8 @@ Json other_to_json(const ComparedFolder& model) {
   return json;
 }
 
-// With one model the object of design section 4; with several a list of such objects under "others".
+// With one model the object of design section 4; with several a list of such objects under
+// "others".
 Json comparison_to_json(const std::vector<ComparedFolder>& models) {
   Json json{{"base", to_json(models.front().perplexity)}};
   if (models.size() == 2) {
@@ -85,12 +93,12 @@ std::string name_of(const std::filesystem::path& path) {
 
 void check_same_vocabulary(const LoadedModel& base, const LoadedModel& other) {
   if (base.scorer->vocab() == other.scorer->vocab()) return;
-  throw FormatError({.place = other.checkpoint.path().string(),
-                     .expected = fmt::format("a vocabulary of {} as in {}",
-                                             base.scorer->vocab(),
-                                             base.checkpoint.path().string()),
-                     .found = fmt::format("one of {}", other.scorer->vocab()),
-                     .remedy = "compare models that share a tokenizer"});
+  throw FormatError(
+      {.place = other.checkpoint.path().string(),
+       .expected = fmt::format(
+           "a vocabulary of {} as in {}", base.scorer->vocab(), base.checkpoint.path().string()),
+       .found = fmt::format("one of {}", other.scorer->vocab()),
+       .remedy = "compare models that share a tokenizer"});
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ void print_evaluation(const Json& evaluation) {
 int run_compress(const CompressOptions& options, const GlobalOptions& global) {
   Recipe recipe = read_recipe(options.recipe);
   if (options.output) recipe.output = *options.output;
-  require(!recipe.output.empty(), "{}: no 'output'; name one there or with -o", options.recipe.string());
+  require(!recipe.output.empty(),
+          "{}: no 'output'; name one there or with -o",
+          options.recipe.string());
   const RecipeOutcome outcome = run_recipe(recipe);
   if (outcome.finished_before && !global.json) {
     fmt::print("{}: already finished by this same recipe\n", recipe.output.string());

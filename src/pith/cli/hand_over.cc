@@ -12,8 +12,9 @@
 namespace pith {
 namespace {
 
-// What the dynamic loader says about the libraries of `program`, without starting it: LD_TRACE_LOADED_OBJECTS makes it list
-// them and stop. Asked of a child, since after exec nobody is left to explain a failure.
+// What the dynamic loader says about the libraries of `program`, without starting it:
+// LD_TRACE_LOADED_OBJECTS makes it list them and stop. Asked of a child, since after exec nobody is
+// left to explain a failure.
 std::string loaded_objects(const std::string& program) {
   int ends[2];
   if (pipe(ends) != 0) return {};
@@ -44,12 +45,14 @@ int hand_over(char** argv, int threads) {
   const std::string program = (self.parent_path() / "pith-torch").string();
   if (access(program.c_str(), X_OK) != 0)
     fail<FormatError>(
-        "{}: this command needs torch, and pith-torch is not beside pith; build it with 'make build'",
+        "{}: this command needs torch, and pith-torch is not beside pith; build it with 'make "
+        "build'",
         program);
   setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);
   setenv("OMP_WAIT_POLICY", "passive", 1);
   if (loaded_objects(program).find("not found") != std::string::npos)
-    fail<FormatError>("{}: its LibTorch is missing; run scripts/setup.sh, or see 'ldd {}'", program, program);
+    fail<FormatError>(
+        "{}: its LibTorch is missing; run scripts/setup.sh, or see 'ldd {}'", program, program);
   execv(program.c_str(), argv);
   fail_errno(program, "cannot be started");
 }

@@ -49,8 +49,7 @@ std::map<std::pair<std::string, std::string>, EncodingTotal> totals_of(const Che
   std::map<std::pair<std::string, std::string>, EncodingTotal> totals;
   for (const Parameter& parameter : model.parameters()) {
     const Encoding& encoding = model.encoding(parameter.name);
-    EncodingTotal& total =
-        totals[{std::string(to_string(parameter.kind)), to_string(encoding)}];
+    EncodingTotal& total = totals[{std::string(to_string(parameter.kind)), to_string(encoding)}];
     ++total.parameters;
     total.elements += parameter.rows * parameter.cols;
     total.bytes += storage_bytes(encoding, parameter.rows, parameter.cols);
@@ -122,8 +121,9 @@ void print_text(const Checkpoint& model, const Json& spec, const SizeReport& siz
                           fmt::to_string(total.parameters),
                           fmt::to_string(total.elements),
                           fmt::to_string(total.bytes),
-                          fmt::format("{:.3f}", 8.0 * static_cast<double>(total.bytes) /
-                                                    static_cast<double>(total.elements))});
+                          fmt::format("{:.3f}",
+                                      8.0 * static_cast<double>(total.bytes) /
+                                          static_cast<double>(total.elements))});
   fmt::print("{}", to_text(table));
   fmt::print("all files: {:.2f} MB, {:.3f} bits per weight\n",
              static_cast<double>(size.total_bytes) / 1e6,
@@ -133,8 +133,8 @@ void print_text(const Checkpoint& model, const Json& spec, const SizeReport& siz
 }  // namespace
 
 int run_inspect(const InspectOptions& options, const GlobalOptions& global) {
-  const bool lone_file = options.model.extension() == ".safetensors" &&
-                         !std::filesystem::is_directory(options.model);
+  const bool lone_file =
+      options.model.extension() == ".safetensors" && !std::filesystem::is_directory(options.model);
   if (lone_file) return inspect_safetensors(options.model, global.json);
   const Checkpoint model = Checkpoint::open(options.model);
   const Json spec = spec_to_json(model.spec());

@@ -17,7 +17,8 @@ struct ConversionRun {
   ConversionOptions conversion;
 };
 
-// Converts into a new folder with tokenizer files and report.json, or finds that this was done before; prints the result.
+// Converts into a new folder with tokenizer files and report.json, or finds that this was done
+// before; prints the result.
 int run_conversion(const ConversionRun& run, const GlobalOptions& global);
 
 // Options as the identity of a run: every field but where the result goes.

@@ -28,7 +28,8 @@ namespace {
 // Runs the parsed command.
 using Body = std::function<int(const GlobalOptions&)>;
 
-// One command: declares its options on `app`, returns what runs them. An empty Body means: hand over to pith-torch.
+// One command: declares its options on `app`, returns what runs them. An empty Body means: hand
+// over to pith-torch.
 struct Command {
   std::string_view name;
   std::string_view summary;
@@ -58,67 +59,84 @@ Body with_torch(CLI::App& app,
                 int (*TorchBodies::*run)(const Options&, const GlobalOptions&)) {
   const Options& options = declare_options<Options>(app, shape);
   if (torch == nullptr) return {};
-  return [&options, body = torch->*run](const GlobalOptions& global) { return body(options, global); };
+  return
+      [&options, body = torch->*run](const GlobalOptions& global) { return body(options, global); };
 }
 
 Body declare_bench(CLI::App& app, const TorchBodies* torch) {
-  const BenchOptions& options = declare_options<BenchOptions>(app, {.positional = {"kind", "model"}});
+  const BenchOptions& options =
+      declare_options<BenchOptions>(app, {.positional = {"kind", "model"}});
   return [&options, torch](const GlobalOptions& global) {
     require(options.kind == BenchKind::kPeak || options.model.has_value(),
-            "bench {}: MODEL is missing", to_string(options.kind));
+            "bench {}: MODEL is missing",
+            to_string(options.kind));
     require(options.kind != BenchKind::kPeak || !options.model.has_value(),
             "bench peak takes no MODEL");
     switch (options.kind) {
-      case BenchKind::kPeak: return run_bench_peak(options, global);
-      case BenchKind::kStart: return run_bench_start(options, global);
+      case BenchKind::kPeak:
+        return run_bench_peak(options, global);
+      case BenchKind::kStart:
+        return run_bench_start(options, global);
       case BenchKind::kDecode:
-      case BenchKind::kPrefill: break;
+      case BenchKind::kPrefill:
+        break;
     }
     return torch == nullptr ? kHandOver : torch->bench_model(options, global);
   };
 }
 
 constexpr Command kCommands[] = {
-    {"inspect", "what a model is made of",
+    {"inspect",
+     "what a model is made of",
      [](CLI::App& app, const TorchBodies*) {
        return torch_free<InspectOptions>(app, {.positional = {"model"}}, run_inspect);
      }},
-    {"tokenize", "text to token ids and back",
+    {"tokenize",
+     "text to token ids and back",
      [](CLI::App& app, const TorchBodies*) {
        return torch_free<TokenizeOptions>(app, {.positional = {"model"}}, run_tokenize);
      }},
-    {"convert", "to a complete dense Hugging Face folder",
+    {"convert",
+     "to a complete dense Hugging Face folder",
      [](CLI::App& app, const TorchBodies*) {
        return torch_free<ConvertOptions>(
            app, {.positional = {"model"}, .required = {"output"}}, run_convert);
      }},
-    {"score", "log-probabilities of given texts",
+    {"score",
+     "log-probabilities of given texts",
      [](CLI::App& app, const TorchBodies* torch) {
        return with_torch<ScoreOptions>(
            app, {.positional = {"model"}, .required = {"input"}}, torch, &TorchBodies::score);
      }},
-    {"eval", "perplexity",
+    {"eval",
+     "perplexity",
      [](CLI::App& app, const TorchBodies* torch) {
        return with_torch<EvalOptions>(
            app, {.positional = {"model"}, .required = {"perplexity"}}, torch, &TorchBodies::eval);
      }},
-    {"compare", "what models lose against a base: perplexity, KL, agreement, size",
+    {"compare",
+     "what models lose against a base: perplexity, KL, agreement, size",
      [](CLI::App& app, const TorchBodies* torch) {
-       return with_torch<CompareOptions>(
-           app, {.positional = {"base", "others"}, .required = {"text"}}, torch, &TorchBodies::compare);
+       return with_torch<CompareOptions>(app,
+                                         {.positional = {"base", "others"}, .required = {"text"}},
+                                         torch,
+                                         &TorchBodies::compare);
      }},
-    {"generate", "continue a prompt",
+    {"generate",
+     "continue a prompt",
      [](CLI::App& app, const TorchBodies* torch) {
        return with_torch<GenerateCommandOptions>(
            app, {.positional = {"model"}, .required = {"prompt"}}, torch, &TorchBodies::generate);
      }},
-    {"quantize", "fewer bits a weight",
+    {"quantize",
+     "fewer bits a weight",
      [](CLI::App& app, const TorchBodies*) {
        app.footer(quantize_method_help());
        return torch_free<QuantizeCommandOptions>(
            app, {.positional = {"model"}, .required = {"output", "method"}}, run_quantize);
      }},
-    {"compress", "run a recipe: compress, evaluate, report",
+    {"compress",
+     "run a recipe: compress, evaluate, report",
      [](CLI::App& app, const TorchBodies* torch) {
        return with_torch<CompressOptions>(
            app, {.positional = {"recipe"}}, torch, &TorchBodies::compress);
@@ -133,11 +151,21 @@ struct LaterFlag {
   std::string_view command, flag;
 };
 constexpr LaterFlag kLaterFlags[] = {
-    {"inspect", "--sparsity"},     {"inspect", "--tensor"},        {"inspect", "--diff"},
-    {"generate", "--draft"},       {"generate", "--draft-tokens"}, {"quantize", "--calibration"},
-    {"quantize", "--samples"},     {"quantize", "--length"},       {"quantize", "--calibration-seed"},
-    {"quantize", "--max-memory"},  {"quantize", "--plan"},         {"compress", "--plan"},
-    {"compress", "--max-memory"},  {"eval", "--mmlu"},             {"eval", "--bbh"},
+    {"inspect", "--sparsity"},
+    {"inspect", "--tensor"},
+    {"inspect", "--diff"},
+    {"generate", "--draft"},
+    {"generate", "--draft-tokens"},
+    {"quantize", "--calibration"},
+    {"quantize", "--samples"},
+    {"quantize", "--length"},
+    {"quantize", "--calibration-seed"},
+    {"quantize", "--max-memory"},
+    {"quantize", "--plan"},
+    {"compress", "--plan"},
+    {"compress", "--max-memory"},
+    {"eval", "--mmlu"},
+    {"eval", "--bbh"},
 };
 
 void refuse_later(std::span<char*> arguments) {
@@ -148,7 +176,9 @@ void refuse_later(std::span<char*> arguments) {
   for (const std::string_view argument : arguments.subspan(1))
     for (const LaterFlag& later : kLaterFlags)
       require(later.command != command || argument.substr(0, argument.find('=')) != later.flag,
-              "{} of 'pith {}' is not built yet", later.flag, command);
+              "{} of 'pith {}' is not built yet",
+              later.flag,
+              command);
 }
 
 void refuse_unknown_command(std::span<char*> arguments) {
@@ -162,7 +192,8 @@ void refuse_unknown_command(std::span<char*> arguments) {
 void apply(const GlobalOptions& global) {
   if (global.threads) {
     require(*global.threads >= 1 && *global.threads <= 1024,
-            "--threads is {}, expected 1 to 1024", *global.threads);
+            "--threads is {}, expected 1 to 1024",
+            *global.threads);
     set_num_threads(*global.threads);
   }
   start_memory_meter();

@@ -35,7 +35,8 @@ class RequestMaker {
   ScoreRequest make(const JsonlRecord& record) {
     const std::string place = fmt::format("{}: line {}", options_.input.string(), record.line + 1);
     return in_context(place, [&] {
-      ScoreRequest request{record.line, record.top, record.ids ? *record.ids : encode(*record.text)};
+      ScoreRequest request{
+          record.line, record.top, record.ids ? *record.ids : encode(*record.text)};
       try {
         check_ids(request.ids, checkpoint_.spec().vocab, longest_sequence(checkpoint_.spec()));
       } catch (const UserError& error) {
@@ -56,7 +57,8 @@ class RequestMaker {
   std::optional<Tokenizer> tokenizer_;
 };
 
-// The k most likely tokens of a row of logits with their log-probabilities, most likely first, lower id first on ties.
+// The k most likely tokens of a row of logits with their log-probabilities, most likely first,
+// lower id first on ties.
 Json top_tokens(std::span<const float> logits, std::int64_t k) {
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
@@ -106,7 +108,8 @@ Json score_line(Scorer& scorer, const ScoreRequest& request, SafetensorsWriter* 
   return out;
 }
 
-// Every line's tensor is declared before the first is scored; this also finds a bad line before any work.
+// Every line's tensor is declared before the first is scored; this also finds a bad line before any
+// work.
 std::vector<TensorSpec> logits_specs(const ScoreOptions& options, const Checkpoint& checkpoint) {
   std::vector<TensorSpec> specs;
   RequestMaker maker(checkpoint, options);

@@ -14,7 +14,8 @@ void serve_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, number);
-  // Blocked here and so in all later threads; only the thread below takes them, outside a handler's limits.
+  // Blocked here and so in all later threads; only the thread below takes them, outside a handler's
+  // limits.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread([signals] {
     int number = 0;

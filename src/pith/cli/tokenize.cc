@@ -16,7 +16,8 @@ namespace {
 
 int tokenize_file(const TokenizeOptions& options, const Tokenizer& tokenizer, std::int64_t vocab) {
   const MappedFile file(*options.file);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
   const std::vector<std::int32_t> ids = tokenizer.encode(text, {.special_ends = options.special});
   if (options.bin) write_token_file(*options.bin, ids, vocab);
   const Json result{{"count", ids.size()}, {"sha256", sha256_hex(std::as_bytes(std::span(ids)))}};
@@ -45,9 +46,8 @@ int run_tokenize(const TokenizeOptions& options, const GlobalOptions&) {
     const Json document = parse_json(line, place);
     const JsonCursor cursor(document, place);
     const Json out =
-        options.decode
-            ? Json(tokenizer.decode(ids_of(cursor)))
-            : Json(tokenizer.encode(cursor.string(), {.special_ends = options.special}));
+        options.decode ? Json(tokenizer.decode(ids_of(cursor)))
+                       : Json(tokenizer.encode(cursor.string(), {.special_ends = options.special}));
     fmt::print("{}\n", out.dump());
   }
   return 0;

@@ -6,8 +6,8 @@
 
 namespace pith {
 
-// Sets torch's threads. UserError for activations that only the native engine has; says on stderr when the native engine was
-// asked for, which is not built yet.
+// Sets torch's threads. UserError for activations that only the native engine has; says on stderr
+// when the native engine was asked for, which is not built yet.
 void prepare_engine(const EngineOptions& options);
 
 }  // namespace pith

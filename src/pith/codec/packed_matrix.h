@@ -13,15 +13,18 @@
 
 namespace pith {
 
-// How the activations that meet a weight are quantized; an attribute of the product, not of the storage.
+// How the activations that meet a weight are quantized; an attribute of the product, not of the
+// storage.
 enum class ActivationQuantization { kNone, kDynamicInt8Token };
 constexpr EnumName<ActivationQuantization> kActivationQuantizationNames[] = {
-    {ActivationQuantization::kNone, "none"}, {ActivationQuantization::kDynamicInt8Token, "dynamic-int8-token"}};
+    {ActivationQuantization::kNone, "none"},
+    {ActivationQuantization::kDynamicInt8Token, "dynamic-int8-token"}};
 constexpr std::span<const EnumName<ActivationQuantization>> enum_table(ActivationQuantization) {
   return kActivationQuantizationNames;
 }
 
-// One stored array: owned, or a view into something that `owner` keeps alive (a mapped file). No alignment is promised.
+// One stored array: owned, or a view into something that `owner` keeps alive (a mapped file). No
+// alignment is promised.
 struct Buffer {
   BufferSpec spec;
   std::span<const std::byte> bytes;
@@ -38,7 +41,8 @@ OwnedBuffer allocate_buffer(BufferSpec spec);
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws FormatError unless the buffers are those of buffer_specs(encoding, rows, cols), in that order, and their bytes fit.
+  // Throws FormatError unless the buffers are those of buffer_specs(encoding, rows, cols), in that
+  // order, and their bytes fit.
   PackedMatrix(Encoding encoding, std::size_t rows, std::size_t cols, std::vector<Buffer> buffers);
 
   std::size_t rows() const { return rows_; }
@@ -50,7 +54,8 @@ class PackedMatrix {
 
   ActivationQuantization activation = ActivationQuantization::kNone;
 
-  // Writes rows [first, first + count) as f32 to out[count * cols]; serial, safe to call from several threads.
+  // Writes rows [first, first + count) as f32 to out[count * cols]; serial, safe to call from
+  // several threads.
   void dequantize_rows(std::size_t first, std::size_t count, std::span<float> out) const;
   std::vector<float> dequantize() const;  // all rows, with parallel_for
 
@@ -60,9 +65,9 @@ class PackedMatrix {
   std::vector<Buffer> buffers_;
 };
 
-// The rows order[0], order[1], ... of a matrix whose encoding keeps rows apart (dense, float8 and group_int by row or group,
-// ggml blocks); an owned copy, codes untouched. Throws UserError for encodings that do not (tensor scale is kept; codebook
-// blocks that cross rows are refused).
+// The rows order[0], order[1], ... of a matrix whose encoding keeps rows apart (dense, float8 and
+// group_int by row or group, ggml blocks); an owned copy, codes untouched. Throws UserError for
+// encodings that do not (tensor scale is kept; codebook blocks that cross rows are refused).
 PackedMatrix reorder_rows(const PackedMatrix& matrix, std::span<const std::uint32_t> order);
 
 // A dense matrix turned over: [cols, rows], owned. Throws UserError for other encodings.

@@ -23,7 +23,7 @@ class ModelPermutation {
 
  private:
   DecoderSpec spec_;
-  std::vector<std::uint32_t> hidden_;  // [hidden]
+  std::vector<std::uint32_t> hidden_;                // [hidden]
   std::vector<std::vector<std::uint32_t>> neurons_;  // [layer][ffn]
   std::vector<std::vector<std::uint32_t>> values_;   // [layer][kv_heads * v_dim], within heads
 };

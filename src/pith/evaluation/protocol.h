@@ -14,7 +14,7 @@ namespace pith {
 
 // How a text is cut and scored.
 struct ProtocolOptions {
-  std::optional<std::int64_t> window, stride, max_tokens;
+  std::optional<std::int64_t> window = {}, stride = {}, max_tokens = {};
   Convention convention = Convention::kGptq;
 };
 void visit(ProtocolOptions& o, auto&& v) {
@@ -27,13 +27,14 @@ void visit(ProtocolOptions& o, auto&& v) {
 }
 
 struct PreparedText {
-  WindowOptions options;             // all values filled in
+  WindowOptions options;  // all values filled in
   BosRule bos = BosRule::kNone;
   std::vector<Document> documents;
   std::vector<ScoredWindow> windows;
 };
 
-// `context` is the longest window that every model to be scored takes. Throws UserError or FormatError.
+// `context` is the longest window that every model to be scored takes. Throws UserError or
+// FormatError.
 PreparedText prepare_text(const std::filesystem::path& text,
                           const ProtocolOptions& protocol,
                           const Checkpoint& model,

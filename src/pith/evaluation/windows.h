@@ -39,15 +39,15 @@ struct ScoredWindow {
 
 struct WindowOptions {
   Convention convention = Convention::kGptq;
-  std::int64_t window = 2048;          // most tokens of a model input
-  std::optional<std::int64_t> stride;  // hf-stride only, 1 to window; default window / 2
+  std::int64_t window = 2048;               // most tokens of a model input
+  std::optional<std::int64_t> stride = {};  // hf-stride only, 1 to window; default window / 2
   std::optional<std::int64_t>
       max_tokens;  // cuts the text's tokens before BOS is added and windows are made
 };
 
 // One document of token ids with the counts that lm-eval's word and byte perplexities divide by.
 struct Document {
-  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> ids = {};
   std::size_t words = 0, bytes = 0;  // of the original text
 };
 

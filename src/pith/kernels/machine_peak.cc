@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kRuns = 5;
 constexpr double kRunSeconds = 0.04;
-constexpr std::size_t kBytesPerThread = std::size_t{256} << 20;  // far beyond any last-level cache here
+constexpr std::size_t kBytesPerThread = std::size_t{256}
+                                        << 20;  // far beyond any last-level cache here
 
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
@@ -28,16 +29,18 @@ double seconds_of(const std::function<void()>& work) {
 
 // Runs body(thread) once on every thread.
 void on_each_thread(const std::function<void(std::size_t)>& body) {
-  parallel_for(static_cast<std::size_t>(num_threads()), 1, [&](std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < last; ++i) body(i);
-  });
+  parallel_for(
+      static_cast<std::size_t>(num_threads()), 1, [&](std::size_t first, std::size_t last) {
+        for (std::size_t i = first; i < last; ++i) body(i);
+      });
 }
 
 // Billions of operations a second of the first loop of that name that runs here.
 std::optional<double> measure_loop(std::string_view name) {
   const auto loops = peak_loops();
-  const auto loop = std::find_if(
-      loops.begin(), loops.end(), [&](const PeakLoop& l) { return l.name == name && l.runs_here(); });
+  const auto loop = std::find_if(loops.begin(), loops.end(), [&](const PeakLoop& l) {
+    return l.name == name && l.runs_here();
+  });
   if (loop == loops.end()) return std::nullopt;
   volatile float sink = 0;
   std::int64_t rounds = 1000;
@@ -63,9 +66,10 @@ double measure_read_bandwidth() {
   volatile std::uint64_t sink = 0;
   double best = 1e9;
   for (int run = 0; run < kRuns; ++run)
-    best = std::min(best, seconds_of([&] {
-                      on_each_thread([&](std::size_t i) { sink = read_all({memory[i].get(), words}); });
-                    }));
+    best = std::min(
+        best, seconds_of([&] {
+          on_each_thread([&](std::size_t i) { sink = read_all({memory[i].get(), words}); });
+        }));
   return static_cast<double>(kBytesPerThread) * num_threads() / best / 1e9;
 }
 

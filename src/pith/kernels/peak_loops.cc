@@ -10,7 +10,8 @@
 namespace pith {
 namespace {
 
-// Independent accumulators: enough to hide a latency of 4 cycles on two ports, few enough for the registers.
+// Independent accumulators: enough to hide a latency of 4 cycles on two ports, few enough for the
+// registers.
 constexpr int kChains = 12;
 
 bool cpuid_bit(unsigned leaf, unsigned subleaf, char which, int index) {
@@ -22,14 +23,17 @@ bool cpuid_bit(unsigned leaf, unsigned subleaf, char which, int index) {
 
 bool always() { return true; }
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-bool has_avx512() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"); }
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+}
 bool has_avx512_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 bool has_avx512_bf16() { return has_avx512() && cpuid_bit(7, 1, 'a', 5); }
 bool has_avx_vnni() { return has_avx2() && cpuid_bit(7, 1, 'a', 4); }
 
 // The kernel lends the tile registers only to a process that asks.
 bool may_use_tiles() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  constexpr long kRequestPermission = 0x1023,
+                 kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   return granted;
 }
@@ -45,7 +49,8 @@ float fp32_baseline(std::int64_t rounds) {
   return total;
 }
 
-// The empty asm statements keep the compiler from merging or hoisting the equal operations of the chains.
+// The empty asm statements keep the compiler from merging or hoisting the equal operations of the
+// chains.
 __attribute__((target("avx2,fma"))) float fp32_avx2(std::int64_t rounds) {
   __m256 sum[kChains];
   for (auto& s : sum) s = _mm256_setzero_ps();
@@ -195,14 +200,16 @@ __attribute__((target("avx2"))) std::uint64_t read_avx2(std::span<const std::uin
   for (auto& s : sum) s = _mm256_setzero_si256();
   std::size_t i = 0;
   for (; i + 16 <= words.size(); i += 16) {
-    // A software prefetch 2 KiB ahead: without it the hardware reaches 73 to 88 % of the bandwidth (kernel card).
+    // A software prefetch 2 KiB ahead: without it the hardware reaches 73 to 88 % of the bandwidth
+    // (kernel card).
     _mm_prefetch(reinterpret_cast<const char*>(words.data() + i) + 2048, _MM_HINT_T0);
     _mm_prefetch(reinterpret_cast<const char*>(words.data() + i) + 2112, _MM_HINT_T0);
     for (std::size_t j = 0; j < 4; ++j)
       sum[j] = _mm256_add_epi64(
           sum[j], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words.data() + i + 4 * j)));
   }
-  const __m256i all = _mm256_add_epi64(_mm256_add_epi64(sum[0], sum[1]), _mm256_add_epi64(sum[2], sum[3]));
+  const __m256i all =
+      _mm256_add_epi64(_mm256_add_epi64(sum[0], sum[1]), _mm256_add_epi64(sum[2], sum[3]));
   alignas(32) std::uint64_t lanes[4];
   _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), all);
   return lanes[0] + lanes[1] + lanes[2] + lanes[3] + read_baseline(words.subspan(i));

@@ -1,4 +1,5 @@
-// Loops that keep one unit of the processor busy. Each returns a value that depends on all its work.
+// Loops that keep one unit of the processor busy. Each returns a value that depends on all its
+// work.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,8 @@ struct PeakLoop {
   double operations_per_round;
 };
 
-// For each name the best loop first; every name's last row but "fp32" may be absent on this processor.
+// For each name the best loop first; every name's last row but "fp32" may be absent on this
+// processor.
 std::span<const PeakLoop> peak_loops();
 
 // Sum of all 8-byte words; reads each byte once.

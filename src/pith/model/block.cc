@@ -23,11 +23,16 @@ double score_scale(const DecoderSpec& spec, std::size_t layer) {
 
 at::Tensor activate(Activation activation, const at::Tensor& x) {
   switch (activation) {
-    case Activation::kGeluTanh: return at::gelu(x, "tanh");
-    case Activation::kGeluErf: return at::gelu(x);
-    case Activation::kSilu: return at::silu(x);
-    case Activation::kRelu: return at::relu(x);
-    case Activation::kTanh: return at::tanh(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kGeluErf:
+      return at::gelu(x);
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kTanh:
+      return at::tanh(x);
   }
   return x;
 }
@@ -80,7 +85,8 @@ Attention::Heads Attention::project(const at::Tensor& x_btd) const {
   } else {
     q = q_.forward(x_btd), k = k_.forward(x_btd), v = v_.forward(x_btd);
   }
-  return {split_heads(q, spec_.heads), split_heads(k, spec_.kv_heads), split_heads(v, spec_.kv_heads)};
+  return {
+      split_heads(q, spec_.heads), split_heads(k, spec_.kv_heads), split_heads(v, spec_.kv_heads)};
 }
 
 at::Tensor Attention::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
@@ -121,7 +127,8 @@ at::Tensor Mlp::forward(const at::Tensor& x) const {
   switch (kind_) {
     case MlpKind::kGated:
       return down_.forward(activate(activation_, gate_.forward(x)) * up_.forward(x));
-    case MlpKind::kPlain: return down_.forward(activate(activation_, up_.forward(x)));
+    case MlpKind::kPlain:
+      return down_.forward(activate(activation_, up_.forward(x)));
   }
   return {};
 }

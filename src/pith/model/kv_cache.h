@@ -18,8 +18,9 @@ class KvCache {
 
   std::int64_t length() const { return length_; }
   std::int64_t capacity() const { return capacity_; }
-  // Stores k [B, Hkv, T, qk_dim] and v [B, Hkv, T, v_dim] of new tokens of one layer and returns all, old and new:
-  // views [B, Hkv, length() + T, d]. The length grows by advance(), once all layers have appended.
+  // Stores k [B, Hkv, T, qk_dim] and v [B, Hkv, T, v_dim] of new tokens of one layer and returns
+  // all, old and new: views [B, Hkv, length() + T, d]. The length grows by advance(), once all
+  // layers have appended.
   std::pair<at::Tensor, at::Tensor> append(std::size_t layer,
                                            const at::Tensor& k,
                                            const at::Tensor& v);

@@ -9,8 +9,8 @@
 
 namespace pith {
 
-// cos and sin [T, d / 2] f32 of positions first .. first + count - 1. `length` is the length of the whole sequence, which
-// dynamic scaling depends on.
+// cos and sin [T, d / 2] f32 of positions first .. first + count - 1. `length` is the length of the
+// whole sequence, which dynamic scaling depends on.
 struct RotaryTable {
   at::Tensor cos, sin;
 };

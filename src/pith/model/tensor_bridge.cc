@@ -44,8 +44,7 @@ at::Tensor dequantized(const PackedMatrix& matrix) {
   const std::size_t cols = matrix.cols();
   const std::size_t grain = std::max<std::size_t>(1, 16384 / std::max<std::size_t>(1, cols));
   parallel_for(matrix.rows(), grain, [&](std::size_t first, std::size_t last) {
-    matrix.dequantize_rows(
-        first, last - first, out.subspan(first * cols, (last - first) * cols));
+    matrix.dequantize_rows(first, last - first, out.subspan(first * cols, (last - first) * cols));
   });
   return tensor;
 }

@@ -32,7 +32,8 @@ void TorchScorer::logits(std::size_t first, std::size_t count, std::span<float> 
   PITH_CHECK(hidden_.defined() && first + count <= static_cast<std::size_t>(hidden_.size(0)));
   PITH_CHECK(out.size() == count * static_cast<std::size_t>(vocab()));
   const c10::InferenceMode guard;
-  at::Tensor rows = at::from_blob(out.data(), {static_cast<std::int64_t>(count), vocab()}, at::kFloat);
+  at::Tensor rows =
+      at::from_blob(out.data(), {static_cast<std::int64_t>(count), vocab()}, at::kFloat);
   model_.logits_into(
       hidden_.narrow(0, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count)), rows);
 }

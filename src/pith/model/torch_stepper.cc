@@ -8,7 +8,8 @@
 
 namespace pith {
 
-std::vector<std::int32_t> TorchStepper::pass(std::span<const std::int32_t> ids, std::int64_t batch) {
+std::vector<std::int32_t> TorchStepper::pass(std::span<const std::int32_t> ids,
+                                             std::int64_t batch) {
   const c10::InferenceMode guard;
   const at::Tensor input = id_tensor(ids).view({batch, -1});                      // [B, T]
   const at::Tensor hidden = model_.hidden(input, cache_ ? &*cache_ : nullptr);    // [B, T, D]

@@ -10,8 +10,8 @@
 namespace pith {
 
 std::int64_t longest_sequence(const DecoderSpec& spec) {
-  const bool stretched = spec.position == PositionKind::kRotary &&
-                         spec.rope.scaling == RopeScalingKind::kDynamic;
+  const bool stretched =
+      spec.position == PositionKind::kRotary && spec.rope.scaling == RopeScalingKind::kDynamic;
   return stretched ? std::llround(static_cast<double>(spec.context) * spec.rope.factor)
                    : spec.context;
 }

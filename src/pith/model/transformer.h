@@ -1,4 +1,5 @@
-// Transformer: the decoder that a DecoderSpec describes, over weights in any form. The reference forward pass.
+// Transformer: the decoder that a DecoderSpec describes, over weights in any form. The reference
+// forward pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,9 +24,10 @@ class Transformer {
   static Transformer load(const Checkpoint& checkpoint);
 
   const DecoderSpec& spec() const { return spec_; }
-  // ids [B, T] int64, each in [0, V); with a cache they continue what it holds. -> [B, T, D] after the final norm.
+  // ids [B, T] int64, each in [0, V); with a cache they continue what it holds. -> [B, T, D] after
+  // the final norm.
   at::Tensor hidden(const at::Tensor& ids, KvCache* cache = nullptr) const;
-  at::Tensor logits(const at::Tensor& hidden) const;                       // [..., D] -> [..., V]
+  at::Tensor logits(const at::Tensor& hidden) const;                        // [..., D] -> [..., V]
   void logits_into(const at::Tensor& hidden_td, at::Tensor& out_tv) const;  // no gradients, no copy
   // Bytes of all weights as stored; those of dense f32 weights lie in mapped files.
   std::uint64_t weight_bytes() const { return weight_bytes_; }

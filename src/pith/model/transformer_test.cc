@@ -58,7 +58,8 @@ TEST_P(Family, LogitsEqualTransformers) {
 TEST_P(Family, IncrementalDecodingEqualsTheFullPass) {
   const c10::InferenceMode guard;
   const Checkpoint checkpoint = Checkpoint::open(GetParam());
-  if (checkpoint.spec().rope.scaling == RopeScalingKind::kDynamic) return;  // keys depend on the final length there
+  if (checkpoint.spec().rope.scaling == RopeScalingKind::kDynamic)
+    return;  // keys depend on the final length there
   const Transformer model = Transformer::load(checkpoint);
   const Golden golden = read_golden(GetParam());
   const std::int64_t tokens = golden.ids.size(1);
@@ -85,14 +86,11 @@ TEST_P(Family, TheScorerServesTheSameLogits) {
   EXPECT_LE(relative_difference(logits, golden.logits), 2e-4);
 }
 
-INSTANTIATE_TEST_SUITE_P(All,
-                         Family,
-                         testing::ValuesIn(golden_folders()),
-                         [](const auto& info) {
-                           std::string name = info.param.filename();
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(golden_folders()), [](const auto& info) {
+  std::string name = info.param.filename();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 TEST(Transformer, BatchedRowsEqualSingleOnes) {
   const c10::InferenceMode guard;

@@ -13,7 +13,8 @@ QuantizeOptions read_override(const YamlNode& node, const QuantizeOptions& base)
   QuantizeOptions options = base;
   options.layers.reset();
   read_yaml_options(node, options);
-  if (!options.layers) node.fail("a key 'layers'", "none", "say which matrices the override is for");
+  if (!options.layers)
+    node.fail("a key 'layers'", "none", "say which matrices the override is for");
   return options;
 }
 

@@ -15,7 +15,8 @@ class QuantizeStage final : public Stage {
   std::string name() const override { return "quantize"; }
   void check(const Checkpoint& source) const override;
   Cost plan(const Checkpoint& source) const override;
-  ConversionResult run(const Checkpoint& source, const std::filesystem::path& folder) const override;
+  ConversionResult run(const Checkpoint& source,
+                       const std::filesystem::path& folder) const override;
   Json options() const override;
 
  private:

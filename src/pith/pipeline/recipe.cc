@@ -15,7 +15,8 @@ constexpr std::array<std::string_view, 8> kKeys = {
 void refuse_later(const YamlNode& root) {
   for (const std::string_view key : {"max_memory", "calibration"})
     if (const auto node = root.find(key))
-      node->fail("no such key yet", "'" + std::string(key) + "'", "it comes with the calibrated methods");
+      node->fail(
+          "no such key yet", "'" + std::string(key) + "'", "it comes with the calibrated methods");
   if (const auto node = root.find("export"); node && node->string() != "pith")
     node->fail("pith", "'" + node->string() + "', which is not built yet");
   if (root.at("model").kind() == YamlNode::Kind::kMap)
@@ -45,7 +46,8 @@ Json record_of(const Recipe& recipe) {
   Json record{{"seed", recipe.seed}, {"stages", stages}, {"evaluate", Json::object()}};
   if (recipe.evaluate.perplexity)
     record["evaluate"]["perplexity"] = options_to_json(*recipe.evaluate.perplexity);
-  if (recipe.evaluate.kl_tokens) record["evaluate"]["kl"] = {{"tokens", *recipe.evaluate.kl_tokens}};
+  if (recipe.evaluate.kl_tokens)
+    record["evaluate"]["kl"] = {{"tokens", *recipe.evaluate.kl_tokens}};
   return record;
 }
 
@@ -59,7 +61,8 @@ Recipe read_recipe(const std::filesystem::path& path) {
   recipe.model = root.at("model").string();
   if (const auto output = root.find("output")) recipe.output = output->string();
   if (const auto seed = root.find("seed"))
-    recipe.seed = static_cast<std::uint64_t>(seed->integer(0, std::numeric_limits<std::int64_t>::max()));
+    recipe.seed =
+        static_cast<std::uint64_t>(seed->integer(0, std::numeric_limits<std::int64_t>::max()));
   const YamlNode stages = root.at("stages");
   for (const YamlNode& entry : stages.items()) recipe.stages.push_back(make_stage(entry));
   if (recipe.stages.empty()) stages.fail("at least one stage", "none");

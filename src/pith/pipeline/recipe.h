@@ -25,7 +25,8 @@ void visit(PerplexityTask& o, auto&& v) {
 // What is measured after the stages, on the written files.
 struct EvaluateTasks {
   std::optional<PerplexityTask> perplexity;
-  std::optional<std::int64_t> kl_tokens;  // KL against the original on the first tokens of the same text
+  std::optional<std::int64_t>
+      kl_tokens;  // KL against the original on the first tokens of the same text
 };
 
 struct Recipe {
@@ -36,8 +37,9 @@ struct Recipe {
   Json record;  // for report.json: everything that decides the result
 };
 
-// Relative paths are taken from the working directory. Throws UserError with line and column: unknown keys (offers the nearest),
-// wrong types, impossible combinations, parts that later versions bring.
+// Relative paths are taken from the working directory. Throws UserError with line and column:
+// unknown keys (offers the nearest), wrong types, impossible combinations, parts that later
+// versions bring.
 Recipe read_recipe(const std::filesystem::path& path);
 
 }  // namespace pith

@@ -30,16 +30,19 @@ Cost plan_stages(const Recipe& recipe, const Checkpoint& source) {
   return total;
 }
 
-// Runs the stages one after the other; all but the last write to a folder that is dropped afterwards.
-ConversionResult run_stages(const Recipe& recipe, const Checkpoint& source, const OutputRun& output) {
+// Runs the stages one after the other; all but the last write to a folder that is dropped
+// afterwards.
+ConversionResult run_stages(const Recipe& recipe,
+                            const Checkpoint& source,
+                            const OutputRun& output) {
   Checkpoint current = source;
   std::vector<std::unique_ptr<AtomicFolder>> between;
   ConversionResult result;
   for (std::size_t i = 0; i < recipe.stages.size(); ++i) {
     const bool last = i + 1 == recipe.stages.size();
     if (!last)
-      between.push_back(std::make_unique<AtomicFolder>(output.output().string() + ".stage" +
-                                                       std::to_string(i)));
+      between.push_back(
+          std::make_unique<AtomicFolder>(output.output().string() + ".stage" + std::to_string(i)));
     const std::filesystem::path folder = last ? output.folder() : between.back()->path();
     if (current.gguf()) write_tokenizer_files(*current.gguf(), folder);
     log_info("[{}] stage={}/{}", recipe.stages[i]->name(), i + 1, recipe.stages.size());
@@ -87,8 +90,8 @@ Json evaluate(const Recipe& recipe, const std::filesystem::path& folder) {
   const LoadedModel model = load_model(folder);
   Json json{{"perplexity", evaluate_perplexity(*tasks.perplexity, model)}};
   if (tasks.kl_tokens)
-    json["kl"] = evaluate_divergence(
-        *tasks.perplexity, *tasks.kl_tokens, load_model(recipe.model), model);
+    json["kl"] =
+        evaluate_divergence(*tasks.perplexity, *tasks.kl_tokens, load_model(recipe.model), model);
   return json;
 }
 

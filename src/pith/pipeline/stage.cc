@@ -14,7 +14,9 @@ struct StageKind {
 
 constexpr StageKind kStages[] = {
     {"quantize",
-     [](const YamlNode& node) -> std::unique_ptr<Stage> { return std::make_unique<QuantizeStage>(node); }},
+     [](const YamlNode& node) -> std::unique_ptr<Stage> {
+       return std::make_unique<QuantizeStage>(node);
+     }},
 };
 constexpr std::string_view kLaterStages[] = {"prune", "distill", "train"};
 
@@ -23,7 +25,8 @@ constexpr std::string_view kLaterStages[] = {"prune", "distill", "train"};
 std::unique_ptr<Stage> make_stage(const YamlNode& entry) {
   if (entry.kind() != YamlNode::Kind::kMap) entry.fail("a map with one key, the stage's name");
   const auto members = entry.members();
-  if (members.size() != 1) entry.fail("one key, the stage's name", std::to_string(members.size()) + " keys");
+  if (members.size() != 1)
+    entry.fail("one key, the stage's name", std::to_string(members.size()) + " keys");
   const auto& [name, node] = members.front();
   if (std::find(std::begin(kLaterStages), std::end(kLaterStages), name) != std::end(kLaterStages))
     node.fail("the stage quantize", "'" + name + "', which is not built yet");

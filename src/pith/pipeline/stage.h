@@ -18,12 +18,13 @@ class Stage {
   virtual void check(const Checkpoint& source) const = 0;  // before anything runs; throws UserError
   virtual Cost plan(const Checkpoint& source) const = 0;
   // Writes a complete model to `folder`, which exists and is empty.
-  virtual ConversionResult run(const Checkpoint& source, const std::filesystem::path& folder) const = 0;
+  virtual ConversionResult run(const Checkpoint& source,
+                               const std::filesystem::path& folder) const = 0;
   virtual Json options() const = 0;
 };
 
-// From one entry of `stages:`, a map with one key that names the stage. UserError with line and column for unknown
-// names and keys; stages that later versions bring are refused by name.
+// From one entry of `stages:`, a map with one key that names the stage. UserError with line and
+// column for unknown names and keys; stages that later versions bring are refused by name.
 std::unique_ptr<Stage> make_stage(const YamlNode& entry);
 
 }  // namespace pith

@@ -25,7 +25,10 @@ void read_yaml_value(const YamlNode& node, T& field) {
     field = static_cast<T>(node.integer(std::is_unsigned_v<T> ? 0 : INT32_MIN, INT32_MAX));
   } else if constexpr (std::is_floating_point_v<T>) {
     field = node.number();
-  } else if constexpr (requires { typename T::value_type; field.emplace(); }) {
+  } else if constexpr (requires {
+                         typename T::value_type;
+                         field.emplace();
+                       }) {
     read_yaml_value(node, field.emplace());
   } else {
     field = node.string();
@@ -41,7 +44,8 @@ void read_yaml_options(const YamlNode& map, Options& options, std::vector<std::s
     std::replace(key.begin(), key.end(), '-', '_');
     return key;
   };
-  visit(options, [&](std::string_view name, auto&, std::string_view) { keys.push_back(key_of(name)); });
+  visit(options,
+        [&](std::string_view name, auto&, std::string_view) { keys.push_back(key_of(name)); });
   map.allow_keys(std::vector<std::string_view>(keys.begin(), keys.end()));
   visit(options, [&](std::string_view name, auto& field, std::string_view) {
     if (const auto node = map.find(key_of(name))) read_yaml_value(*node, field);

@@ -1,4 +1,5 @@
-// An output folder and its report.json: nothing under the final name until complete, the same command twice does the work once.
+// An output folder and its report.json: nothing under the final name until complete, the same
+// command twice does the work once.
 #pragma once
 
 #include <filesystem>
@@ -16,13 +17,14 @@ namespace pith {
 // What a run is, as its report.json records it; equal identities give equal outputs.
 struct RunIdentity {
   std::string command;
-  Json options;                                // without the output's name
-  std::vector<std::filesystem::path> inputs;   // files read
+  Json options;                               // without the output's name
+  std::vector<std::filesystem::path> inputs;  // files read
 };
 
 class OutputRun {
  public:
-  // Throws FormatError if `output` exists and is not the finished output of this same run, or cannot be made.
+  // Throws FormatError if `output` exists and is not the finished output of this same run, or
+  // cannot be made.
   OutputRun(RunIdentity identity, std::filesystem::path output);
   ~OutputRun();
 

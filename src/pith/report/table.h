@@ -8,9 +8,9 @@ namespace pith {
 
 // Every row has as many cells as `header`; an empty cell is missing and printed as "-".
 struct Table {
-  std::string caption;  // printed above; may hold several lines
+  std::string caption = {};  // printed above; may hold several lines
   std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<std::string>> rows = {};
 };
 
 // Columns aligned by code points; those that hold nothing but numbers (a sign, %, x or a unit after

@@ -33,10 +33,14 @@ bool starts_with_word(std::string_view text, RegexScratch& scratch) {
 }
 
 // Where the white space before `end` begins, but not before `low`.
-std::size_t space_start(std::string_view text, std::size_t low, std::size_t end, RegexScratch& scratch) {
+std::size_t space_start(std::string_view text,
+                        std::size_t low,
+                        std::size_t end,
+                        RegexScratch& scratch) {
   while (end > low) {
     const std::size_t before = previous_code_point(text, end);
-    if (before < low || !space_at_start().find(text.substr(before, end - before), 0, scratch)) break;
+    if (before < low || !space_at_start().find(text.substr(before, end - before), 0, scratch))
+      break;
     end = before;
   }
   return end;
@@ -44,14 +48,16 @@ std::size_t space_start(std::string_view text, std::size_t low, std::size_t end,
 
 }  // namespace
 
-AddedTokens AddedTokens::from_json(const std::optional<JsonCursor>& cursor, const Normalizer& normalizer) {
+AddedTokens AddedTokens::from_json(const std::optional<JsonCursor>& cursor,
+                                   const Normalizer& normalizer) {
   AddedTokens added;
   if (!cursor) return added;
   std::unordered_set<std::string> contents;
   for (const JsonCursor& item : cursor->items()) {
     added.add(item);
     if (!contents.insert(added.tokens_.back().content).second)
-      item.at("content").fail("a content of its own", fmt::format("'{}' again", added.tokens_.back().content));
+      item.at("content").fail("a content of its own",
+                              fmt::format("'{}' again", added.tokens_.back().content));
   }
   added.prepare(normalizer);
   return added;
@@ -67,9 +73,11 @@ void AddedTokens::add(const JsonCursor& cursor) {
                    .normalized = cursor.boolean_or("normalized", true),
                    .special = cursor.boolean_or("special", false)};
   if (token.content.empty() || token.content.size() > kMaxContentBytes)
-    content.fail(fmt::format("1 to {} bytes", kMaxContentBytes), fmt::format("{}", token.content.size()));
+    content.fail(fmt::format("1 to {} bytes", kMaxContentBytes),
+                 fmt::format("{}", token.content.size()));
   if (!by_id_.emplace(token.id, tokens_.size()).second)
-    cursor.at("id").fail("an id of its own", fmt::format("{}, the id of '{}'", token.id, find(token.id)->content));
+    cursor.at("id").fail("an id of its own",
+                         fmt::format("{}, the id of '{}'", token.id, find(token.id)->content));
   tokens_.push_back(std::move(token));
 }
 
@@ -85,7 +93,8 @@ void AddedTokens::prepare(const Normalizer& normalizer) {
   for (Needles* needles : {&raw_, &normalized_}) {
     const auto by_text = [](const Needle& a, const Needle& b) { return a.text < b.text; };
     std::stable_sort(needles->sorted.begin(), needles->sorted.end(), by_text);
-    for (const Needle& needle : needles->sorted) needles->starts[static_cast<unsigned char>(needle.text[0])] = true;
+    for (const Needle& needle : needles->sorted)
+      needles->starts[static_cast<unsigned char>(needle.text[0])] = true;
   }
 }
 
@@ -99,9 +108,13 @@ const AddedTokens::Needle* AddedTokens::Needles::longest_at(std::string_view tex
   const Needle* longest = nullptr;
   for (std::size_t depth = 0; depth < text.size() && first != last; ++depth) {
     const auto byte = static_cast<unsigned char>(text[depth]);
-    const auto byte_of = [depth](const Needle& needle) { return static_cast<unsigned char>(needle.text[depth]); };
-    first = std::partition_point(first, last, [&](const Needle& needle) { return byte_of(needle) < byte; });
-    last = std::partition_point(first, last, [&](const Needle& needle) { return byte_of(needle) == byte; });
+    const auto byte_of = [depth](const Needle& needle) {
+      return static_cast<unsigned char>(needle.text[depth]);
+    };
+    first = std::partition_point(
+        first, last, [&](const Needle& needle) { return byte_of(needle) < byte; });
+    last = std::partition_point(
+        first, last, [&](const Needle& needle) { return byte_of(needle) == byte; });
     if (first == last || first->text.size() > depth + 1) continue;
     longest = &*first;
     while (first != last && first->text.size() == depth + 1) ++first;
@@ -109,7 +122,8 @@ const AddedTokens::Needle* AddedTokens::Needles::longest_at(std::string_view tex
   return longest;
 }
 
-std::optional<AddedTokens::Found> AddedTokens::next(std::string_view text, std::size_t from,
+std::optional<AddedTokens::Found> AddedTokens::next(std::string_view text,
+                                                    std::size_t from,
                                                     const Needles& needles) const {
   for (std::size_t at = from; at < text.size(); ++at) {
     if (!needles.starts[static_cast<unsigned char>(text[at])]) continue;
@@ -119,15 +133,22 @@ std::optional<AddedTokens::Found> AddedTokens::next(std::string_view text, std::
   return std::nullopt;
 }
 
-bool AddedTokens::stands_alone(std::string_view text, TextRange range, RegexScratch& scratch) const {
+bool AddedTokens::stands_alone(std::string_view text,
+                               TextRange range,
+                               RegexScratch& scratch) const {
   if (starts_with_word(text.substr(range.end), scratch)) return false;
-  return range.begin == 0 || !starts_with_word(text.substr(previous_code_point(text, range.begin)), scratch);
+  return range.begin == 0 ||
+         !starts_with_word(text.substr(previous_code_point(text, range.begin)), scratch);
 }
 
-void AddedTokens::split(std::string_view text, const Options& options, RegexScratch& scratch, const Sink& use) const {
+void AddedTokens::split(std::string_view text,
+                        const Options& options,
+                        RegexScratch& scratch,
+                        const Sink& use) const {
   const Needles& needles = options.pass == Pass::kRaw ? raw_ : normalized_;
   std::size_t done = 0;  // text before it has been given out
-  std::size_t from = 0;  // the next match starts here or later; a match that is refused is passed over as a whole
+  std::size_t from =
+      0;  // the next match starts here or later; a match that is refused is passed over as a whole
   while (!needles.sorted.empty()) {
     const auto found = next(text, from, needles);
     if (!found) break;
@@ -138,7 +159,8 @@ void AddedTokens::split(std::string_view text, const Options& options, RegexScra
     if (token.single_word && !stands_alone(text, range, scratch)) continue;
     if (token.lstrip) range.begin = space_start(text, done, range.begin, scratch);
     if (token.rstrip)
-      if (const auto space = space_at_start().find(text.substr(range.end), 0, scratch)) range.end += space->end;
+      if (const auto space = space_at_start().find(text.substr(range.end), 0, scratch))
+        range.end += space->end;
     if (range.begin > done) use(text.substr(done, range.begin - done), nullptr);
     use({}, &token);
     done = std::max(done, range.end);

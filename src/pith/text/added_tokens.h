@@ -27,8 +27,10 @@ struct AddedToken {
 
 class AddedTokens {
  public:
-  // Of the array under "added_tokens"; nullopt for none. Throws FormatError: ids out of range, ids or contents twice.
-  static AddedTokens from_json(const std::optional<JsonCursor>& cursor, const Normalizer& normalizer);
+  // Of the array under "added_tokens"; nullopt for none. Throws FormatError: ids out of range, ids
+  // or contents twice.
+  static AddedTokens from_json(const std::optional<JsonCursor>& cursor,
+                               const Normalizer& normalizer);
 
   enum class Pass { kRaw, kNormalized };
   struct Options {
@@ -37,8 +39,12 @@ class AddedTokens {
   };
   // A stretch of text without added tokens, or one added token.
   using Sink = std::function<void(std::string_view text, const AddedToken* token)>;
-  // Cuts `text` at the tokens of one pass: leftmost, then longest, without overlaps. No text given is empty.
-  void split(std::string_view text, const Options& options, RegexScratch& scratch, const Sink& use) const;
+  // Cuts `text` at the tokens of one pass: leftmost, then longest, without overlaps. No text given
+  // is empty.
+  void split(std::string_view text,
+             const Options& options,
+             RegexScratch& scratch,
+             const Sink& use) const;
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
   const AddedToken* find(std::int32_t id) const;

@@ -17,7 +17,9 @@ AddedTokens load(const Json& list, const Normalizer& normalizer = {}) {
   return AddedTokens::from_json(JsonCursor(list, "t.json"), normalizer);
 }
 // "a[7]b": text and ids.
-std::string cut(const AddedTokens& added, std::string_view text, const AddedTokens::Options& options = {}) {
+std::string cut(const AddedTokens& added,
+                std::string_view text,
+                const AddedTokens::Options& options = {}) {
   RegexScratch scratch;
   std::string shown;
   added.split(text, options, scratch, [&](std::string_view part, const AddedToken* found) {
@@ -28,7 +30,8 @@ std::string cut(const AddedTokens& added, std::string_view text, const AddedToke
 }
 
 TEST(AddedTokens, LeftmostThenLongest) {
-  const AddedTokens added = load({token(1, "<a>"), token(2, "<a><b>"), token(3, "b>c"), token(4, "<")});
+  const AddedTokens added =
+      load({token(1, "<a>"), token(2, "<a><b>"), token(3, "b>c"), token(4, "<")});
   EXPECT_EQ(cut(added, ""), "");
   EXPECT_EQ(cut(added, "plain"), "(plain)");
   EXPECT_EQ(cut(added, "x<a><b>c"), "(x)[2](c)");  // not 1, and 3 overlaps
@@ -39,11 +42,11 @@ TEST(AddedTokens, LeftmostThenLongest) {
 }
 
 TEST(AddedTokens, StripsSwallowWhiteSpace) {
-  const AddedTokens added =
-      load({token(1, "<l>", {{"lstrip", true}}), token(2, "<r>", {{"rstrip", true}}), token(3, "<n>")});
+  const AddedTokens added = load(
+      {token(1, "<l>", {{"lstrip", true}}), token(2, "<r>", {{"rstrip", true}}), token(3, "<n>")});
   EXPECT_EQ(cut(added, "a \u00a0\n<l> b"), "(a)[1]( b)");
   EXPECT_EQ(cut(added, "a <r> \t\u3000b"), "(a )[2](b)");
-  EXPECT_EQ(cut(added, "<r>  <l>"), "[2][1]");   // the left one has taken them
+  EXPECT_EQ(cut(added, "<r>  <l>"), "[2][1]");  // the left one has taken them
   EXPECT_EQ(cut(added, "<n>  <l>"), "[3][1]");
   EXPECT_EQ(cut(added, "  <l>"), "[1]");
   EXPECT_EQ(cut(added, "\u180e<l>"), "(\u180e)[1]");  // not white space
@@ -63,8 +66,9 @@ TEST(AddedTokens, SpecialOnesCanBePlainText) {
 
 TEST(AddedTokens, NormalizedOnesArePutInNormalForm) {
   const Json nfc = {{"type", "NFC"}};
-  const AddedTokens added = load({token(1, "e\u0301", {{"normalized", true}}), token(2, "e\u0301e")},
-                                 Normalizer::from_json(JsonCursor(nfc, "")));
+  const AddedTokens added =
+      load({token(1, "e\u0301", {{"normalized", true}}), token(2, "e\u0301e")},
+           Normalizer::from_json(JsonCursor(nfc, "")));
   EXPECT_EQ(cut(added, "é", {AddedTokens::Pass::kNormalized, true}), "[1]");
   EXPECT_EQ(cut(added, "e\u0301", {AddedTokens::Pass::kNormalized, true}), "(e\u0301)");
   EXPECT_EQ(cut(added, "e\u0301e", {AddedTokens::Pass::kRaw, true}), "[2]");
@@ -76,7 +80,8 @@ TEST(AddedTokens, NormalizedOnesArePutInNormalForm) {
 TEST(AddedTokens, EqualsATestOfEveryPlace) {
   const std::vector<std::string> needles = {"a", "ab", "abab", "ba", "bb", "abb"};
   Json list = Json::array();
-  for (std::size_t i = 0; i < needles.size(); ++i) list.push_back(token(static_cast<int>(i), needles[i].c_str()));
+  for (std::size_t i = 0; i < needles.size(); ++i)
+    list.push_back(token(static_cast<int>(i), needles[i].c_str()));
   const AddedTokens added = load(list);
   for (unsigned number = 0; number < 3 * 3 * 3 * 3 * 3 * 3 * 3; ++number) {
     std::string text, expected;
@@ -84,7 +89,8 @@ TEST(AddedTokens, EqualsATestOfEveryPlace) {
     for (std::size_t at = 0; at < text.size();) {
       std::size_t best = needles.size();
       for (std::size_t i = 0; i < needles.size(); ++i)
-        if (text.substr(at).starts_with(needles[i]) && (best == needles.size() || needles[i].size() > needles[best].size()))
+        if (text.substr(at).starts_with(needles[i]) &&
+            (best == needles.size() || needles[i].size() > needles[best].size()))
           best = i;
       if (best < needles.size()) {
         expected += fmt::format("[{}]", best);
@@ -99,12 +105,19 @@ TEST(AddedTokens, EqualsATestOfEveryPlace) {
 }
 
 TEST(AddedTokens, ErrorsNameThePlace) {
-  const auto message = [](const Json& list) { return message_of<FormatError>([&] { load(list); }); };
-  EXPECT_EQ(message(Json::array({token(-1, "a")})), "t.json: at /0/id: expected an integer from 0 to 4194303, found -1");
-  EXPECT_EQ(message({token(1, "a"), token(1, "b")}), "t.json: at /1/id: expected an id of its own, found 1, the id of 'a'");
-  EXPECT_EQ(message({token(1, "a"), token(2, "a")}), "t.json: at /1/content: expected a content of its own, found 'a' again");
-  EXPECT_EQ(message(Json::array({token(1, "")})), "t.json: at /0/content: expected 1 to 4096 bytes, found 0");
-  EXPECT_EQ(message(Json::array({Json{{"id", 1}}})), "t.json: at /0: expected a value for 'content', found none");
+  const auto message = [](const Json& list) {
+    return message_of<FormatError>([&] { load(list); });
+  };
+  EXPECT_EQ(message(Json::array({token(-1, "a")})),
+            "t.json: at /0/id: expected an integer from 0 to 4194303, found -1");
+  EXPECT_EQ(message({token(1, "a"), token(1, "b")}),
+            "t.json: at /1/id: expected an id of its own, found 1, the id of 'a'");
+  EXPECT_EQ(message({token(1, "a"), token(2, "a")}),
+            "t.json: at /1/content: expected a content of its own, found 'a' again");
+  EXPECT_EQ(message(Json::array({token(1, "")})),
+            "t.json: at /0/content: expected 1 to 4096 bytes, found 0");
+  EXPECT_EQ(message(Json::array({Json{{"id", 1}}})),
+            "t.json: at /0: expected a value for 'content', found none");
   EXPECT_EQ(message(3), "t.json: expected an array, found 3");
 }
 

@@ -32,8 +32,12 @@ void Bpe::encode(std::string_view word, BpeScratch& scratch, std::vector<std::in
   }
 }
 
-void Bpe::encode_word(std::string_view word, BpeScratch& scratch, std::vector<std::int32_t>& ids) const {
-  const auto append = [&ids](std::span<const std::int32_t> cached) { ids.insert(ids.end(), cached.begin(), cached.end()); };
+void Bpe::encode_word(std::string_view word,
+                      BpeScratch& scratch,
+                      std::vector<std::int32_t>& ids) const {
+  const auto append = [&ids](std::span<const std::int32_t> cached) {
+    ids.insert(ids.end(), cached.begin(), cached.end());
+  };
   if (scratch.cache.find(word, append)) return;
   const std::size_t first = ids.size();
   const auto whole = !ignore_merges_    ? std::nullopt
@@ -42,7 +46,8 @@ void Bpe::encode_word(std::string_view word, BpeScratch& scratch, std::vector<st
   if (whole) {
     ids.push_back(*whole);
   } else {
-    require(word.size() < std::numeric_limits<std::int32_t>::max(), "a word of {} bytes is too long to tokenize",
+    require(word.size() < std::numeric_limits<std::int32_t>::max(),
+            "a word of {} bytes is too long to tokenize",
             word.size());
     start_symbols(word, scratch.symbols);
     merge_symbols(scratch);
@@ -56,13 +61,14 @@ void Bpe::start_symbols(std::string_view word, std::vector<Symbol>& symbols) con
   symbols.clear();
   if (words_are_bytes_ && !unknown_id_) {
     for (const char byte : word)
-      if (const auto id = byte_ids_[static_cast<unsigned char>(byte)]; id >= 0) symbols.push_back({.id = id});
+      if (const auto id = byte_ids_[static_cast<unsigned char>(byte)]; id >= 0)
+        symbols.push_back({.id = id});
     return;
   }
   const std::string characters = words_are_bytes_ ? bytes_to_characters(word) : std::string();
   const std::string_view text = words_are_bytes_ ? std::string_view(characters) : word;
-  // An unknown token waits until a known character shows that the run of unknown ones is over. Bytes do not end the
-  // run: that is how `tokenizers` does it.
+  // An unknown token waits until a known character shows that the run of unknown ones is over.
+  // Bytes do not end the run: that is how `tokenizers` does it.
   bool unknown_waits = false;
   for (std::size_t at = 0; at < text.size();) {
     const std::string_view character = text.substr(at, code_point_at(text, at).bytes);
@@ -83,7 +89,8 @@ void Bpe::start_symbols(std::string_view word, std::vector<Symbol>& symbols) con
 bool Bpe::append_bytes(std::string_view character, std::vector<Symbol>& symbols) const {
   const auto id_of = [this](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
   if (!byte_fallback_) return false;
-  if (std::any_of(character.begin(), character.end(), [&](char byte) { return id_of(byte) < 0; })) return false;
+  if (std::any_of(character.begin(), character.end(), [&](char byte) { return id_of(byte) < 0; }))
+    return false;
   for (const char byte : character) symbols.push_back({.id = id_of(byte)});
   return true;
 }
@@ -97,7 +104,8 @@ void Bpe::merge_symbols(BpeScratch& scratch) const {
     if (left.next < 0) return;
     const std::int32_t right_id = symbols[static_cast<std::size_t>(left.next)].id;
     const Merge* merge = merges_.find(left.id, right_id);
-    if (merge != nullptr) heap.push_back({merge->rank, position, left.id, right_id, merge->merged_id});
+    if (merge != nullptr)
+      heap.push_back({merge->rank, position, left.id, right_id, merge->merged_id});
   };
   const auto count = static_cast<std::int32_t>(symbols.size());
   for (std::int32_t i = 0; i < count; ++i) {
@@ -118,7 +126,8 @@ void Bpe::merge_symbols(BpeScratch& scratch) const {
     Symbol& left = symbols[static_cast<std::size_t>(best.position)];
     if (left.is_dead || left.next < 0) continue;
     Symbol& right = symbols[static_cast<std::size_t>(left.next)];
-    if (left.id != best.left_id || right.id != best.right_id) continue;  // one of them has grown since
+    if (left.id != best.left_id || right.id != best.right_id)
+      continue;  // one of them has grown since
     left.id = best.merged_id;
     right.is_dead = true;
     left.next = right.next;

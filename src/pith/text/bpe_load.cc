@@ -18,8 +18,10 @@ struct MergeParts {
 std::optional<MergeParts> merge_parts(const Json& merge) {
   if (const auto* text = merge.get_ptr<const std::string*>()) {
     const std::size_t space = text->find(' ');
-    if (space == std::string::npos || text->find(' ', space + 1) != std::string::npos) return std::nullopt;
-    return MergeParts{std::string_view(*text).substr(0, space), std::string_view(*text).substr(space + 1)};
+    if (space == std::string::npos || text->find(' ', space + 1) != std::string::npos)
+      return std::nullopt;
+    return MergeParts{std::string_view(*text).substr(0, space),
+                      std::string_view(*text).substr(space + 1)};
   }
   const auto* pair = merge.get_ptr<const Json::array_t*>();
   if (pair == nullptr || pair->size() != 2) return std::nullopt;
@@ -30,7 +32,8 @@ std::optional<MergeParts> merge_parts(const Json& merge) {
 }
 
 void refuse_affix(const JsonCursor& cursor, std::string_view key) {
-  if (!cursor.string_or(key, "").empty()) cursor.at(key).fail("null: word prefixes and suffixes are not supported");
+  if (!cursor.string_or(key, "").empty())
+    cursor.at(key).fail("null: word prefixes and suffixes are not supported");
 }
 
 }  // namespace
@@ -53,24 +56,28 @@ void Bpe::read_vocabulary(const JsonCursor& cursor) {
   vocabulary_.reserve(tokens->size());
   for (const auto& [token, value] : *tokens) {
     // The cursor of an entry is made only for errors: it looks the key up.
-    const bool is_id = value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
-                       (!value.is_number_unsigned() || value.get<std::uint64_t>() < kMaxVocabulary) &&
-                       value.get<std::int64_t>() < kMaxVocabulary;
+    const bool is_id =
+        value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
+        (!value.is_number_unsigned() || value.get<std::uint64_t>() < kMaxVocabulary) &&
+        value.get<std::int64_t>() < kMaxVocabulary;
     if (!is_id) {
-      if (value.is_null()) cursor.fail("an id for every token", fmt::format("null for '{}'", token));
+      if (value.is_null())
+        cursor.fail("an id for every token", fmt::format("null for '{}'", token));
       cursor.at(token).integer(0, kMaxVocabulary - 1);
       cursor.at(token).fail("an integer");
     }
     const auto id = static_cast<std::int32_t>(value.get<std::int64_t>());
     if (vocabulary_.add(token, id) == Vocabulary::Added::kIdTaken)
-      cursor.at(token).fail("an id of its own", fmt::format("{}, the id of '{}'", id, *vocabulary_.token(id)));
+      cursor.at(token).fail("an id of its own",
+                            fmt::format("{}, the id of '{}'", id, *vocabulary_.token(id)));
   }
 }
 
 void Bpe::read_flags(const JsonCursor& cursor) {
   refuse_affix(cursor, "continuing_subword_prefix");
   refuse_affix(cursor, "end_of_word_suffix");
-  if (cursor.number_or("dropout", 0.0) != 0.0) cursor.at("dropout").fail("null: dropout is not supported");
+  if (cursor.number_or("dropout", 0.0) != 0.0)
+    cursor.at("dropout").fail("null: dropout is not supported");
   byte_fallback_ = cursor.boolean_or("byte_fallback", false);
   if (byte_fallback_ && words_are_bytes_)
     cursor.at("byte_fallback").fail("false with a ByteLevel pre-tokenizer");
@@ -102,19 +109,25 @@ void Bpe::read_merges(const JsonCursor& cursor) {
     if (!parts) cursor.items()[rank].fail("\"a b\" with exactly one space, or [\"a\", \"b\"]");
     merged = parts->left;
     merged += parts->right;
-    merges_.put(merge_part_id(cursor, rank, parts->left), merge_part_id(cursor, rank, parts->right),
+    merges_.put(merge_part_id(cursor, rank, parts->left),
+                merge_part_id(cursor, rank, parts->right),
                 {static_cast<std::uint32_t>(rank), merge_part_id(cursor, rank, merged)});
   }
 }
 
-std::int32_t Bpe::merge_part_id(const JsonCursor& merges, std::size_t rank, std::string_view token) const {
+std::int32_t Bpe::merge_part_id(const JsonCursor& merges,
+                                std::size_t rank,
+                                std::string_view token) const {
   const auto id = vocabulary_.find(token);
-  if (!id) merges.items()[rank].fail("tokens of the vocabulary", fmt::format("'{}', which is not in it", token));
+  if (!id)
+    merges.items()[rank].fail("tokens of the vocabulary",
+                              fmt::format("'{}', which is not in it", token));
   return *id;
 }
 
-// Without a pre-tokenizer a whole text is one word, and the cache is no use. But where no token has U+2581 after another
-// character, no merge crosses such a place, and the parts can be encoded one by one with the same result.
+// Without a pre-tokenizer a whole text is one word, and the cache is no use. But where no token has
+// U+2581 after another character, no merge crosses such a place, and the parts can be encoded one
+// by one with the same result.
 void Bpe::find_separator() {
   static constexpr std::string_view kSpace = "\xE2\x96\x81";
   if (words_are_bytes_ || ignore_merges_ || !vocabulary_.find(kSpace)) return;

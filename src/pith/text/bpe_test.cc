@@ -47,13 +47,14 @@ TEST(Vocabulary, IsOneToOneAndHasGaps) {
 
 TEST(Bpe, LowestRankFirstThenLeftmost) {
   const Bpe bpe = load(abc_model());
-  EXPECT_EQ(encode(bpe, "abc"), (Ids{5}));      // b c goes before a b
+  EXPECT_EQ(encode(bpe, "abc"), (Ids{5}));  // b c goes before a b
   EXPECT_EQ(encode(bpe, "ab"), (Ids{3}));
   EXPECT_EQ(encode(bpe, "abb"), (Ids{3, 1}));
-  EXPECT_EQ(encode(bpe, "aaa"), (Ids{6, 0}));   // leftmost among equals
+  EXPECT_EQ(encode(bpe, "aaa"), (Ids{6, 0}));  // leftmost among equals
   EXPECT_EQ(encode(bpe, "aaaa"), (Ids{6, 6}));
-  EXPECT_EQ(encode(bpe, "bxa"), (Ids{1, 0}));   // unknown characters vanish without an unknown token,
-  EXPECT_EQ(encode(bpe, "axb"), (Ids{3}));      // and what stood at their sides may merge
+  EXPECT_EQ(encode(bpe, "bxa"),
+            (Ids{1, 0}));                   // unknown characters vanish without an unknown token,
+  EXPECT_EQ(encode(bpe, "axb"), (Ids{3}));  // and what stood at their sides may merge
   EXPECT_EQ(encode(bpe, "x"), Ids{});
   EXPECT_EQ(bpe.num_merges(), 4u);
 }
@@ -78,11 +79,15 @@ TEST(Bpe, UnknownCharactersBecomeTheUnknownToken) {
 }
 
 TEST(Bpe, ByteFallbackNeedsAllBytes) {
-  Json model = {{"vocab", {{"?", 0}, {"a", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}}}, {"merges", Json::array()},
-                {"unk_token", "?"}, {"byte_fallback", true}, {"fuse_unk", true}};
+  Json model = {{"vocab", {{"?", 0}, {"a", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}}},
+                {"merges", Json::array()},
+                {"unk_token", "?"},
+                {"byte_fallback", true},
+                {"fuse_unk", true}};
   EXPECT_EQ(encode(load(model), "aéa"), (Ids{1, 2, 3, 1}));
   EXPECT_EQ(encode(load(model), "aà"), (Ids{1, 0}));  // <0xA0> is missing
-  EXPECT_EQ(encode(load(model), "àéa"), (Ids{2, 3, 0, 1}));  // as `tokenizers`: bytes do not flush a waiting unknown token
+  EXPECT_EQ(encode(load(model), "àéa"),
+            (Ids{2, 3, 0, 1}));  // as `tokenizers`: bytes do not flush a waiting unknown token
 }
 
 TEST(Bpe, WholeWordsSkipMergesOnRequest) {
@@ -128,7 +133,8 @@ TEST(Bpe, EqualsTheDefinitionOnRandomVocabularies) {
     std::vector<std::string> tokens = {"a", "b", "c"};
     Pairs merges;
     for (std::uint64_t i = 0; i < 30; ++i) {
-      const std::string left = tokens[random.below(2 * i, tokens.size())], right = tokens[random.below(2 * i + 1, tokens.size())];
+      const std::string left = tokens[random.below(2 * i, tokens.size())],
+                        right = tokens[random.below(2 * i + 1, tokens.size())];
       if (vocab.contains(left + right) || left.size() + right.size() > 12) continue;
       vocab[left + right] = vocab.size();
       tokens.push_back(left + right);
@@ -138,16 +144,22 @@ TEST(Bpe, EqualsTheDefinitionOnRandomVocabularies) {
     const Bpe bpe = load({{"vocab", vocab}, {"merges", list}});
     for (std::uint64_t run = 0; run < 30; ++run) {
       std::string word;
-      for (std::uint64_t i = 0; i < 1 + run * 2; ++i) word += "abc"[random.below(1000 + run * 100 + i, 3)];
-      EXPECT_EQ(encode(bpe, word), encode_naively(merges, vocab, word)) << "seed " << seed << " word " << word;
+      for (std::uint64_t i = 0; i < 1 + run * 2; ++i)
+        word += "abc"[random.below(1000 + run * 100 + i, 3)];
+      EXPECT_EQ(encode(bpe, word), encode_naively(merges, vocab, word))
+          << "seed " << seed << " word " << word;
     }
   }
 }
 
 // With a token that has U+2581 inside, words are not cut; without, they are, and nothing changes.
 TEST(Bpe, CuttingAtSpacesChangesNothing) {
-  Json model = {{"vocab", {{"▁", 0}, {"a", 1}, {"b", 2}, {"▁a", 3}, {"▁▁", 4}, {"ab", 5}, {"?", 6}, {"▁ab", 7}}},
-                {"merges", {"a b", "▁ ▁", "▁ ab", "▁ a"}}, {"unk_token", "?"}, {"fuse_unk", true}};
+  Json model = {
+      {"vocab",
+       {{"▁", 0}, {"a", 1}, {"b", 2}, {"▁a", 3}, {"▁▁", 4}, {"ab", 5}, {"?", 6}, {"▁ab", 7}}},
+      {"merges", {"a b", "▁ ▁", "▁ ab", "▁ a"}},
+      {"unk_token", "?"},
+      {"fuse_unk", true}};
   Json uncut = model;
   uncut["vocab"]["x▁y"] = 8;
   const Bpe cutting = load(model), whole = load(uncut);
@@ -171,34 +183,64 @@ TEST(Bpe, ErrorsNameThePlace) {
     model.merge_patch(Json::parse(change));
     return message_of<FormatError>([&] { load(model); });
   };
-  EXPECT_EQ(message(R"({"type": "Unigram"})"), "t.json: at /type: expected BPE, the only model that Pith has, found \"Unigram\"");
+  EXPECT_EQ(message(R"({"type": "Unigram"})"),
+            "t.json: at /type: expected BPE, the only model that Pith has, found \"Unigram\"");
   EXPECT_EQ(message(R"({"vocab": null})"), "t.json: expected a value for 'vocab', found none");
-  EXPECT_EQ(message(R"({"vocab": [1]})"), "t.json: at /vocab: expected an object, found an array of 1");
-  EXPECT_EQ(message(R"({"vocab": {"a": -1}})"), "t.json: at /vocab/a: expected an integer from 0 to 4194303, found -1");
-  EXPECT_EQ(message(R"({"vocab": {"a": 4194304}})"), "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 4194304");
-  EXPECT_EQ(message(R"({"vocab": {"a": 18446744073709551615}})"),
-            "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 18446744073709551615");
-  EXPECT_EQ(message(R"({"vocab": {"a": 1.5}})"), "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 1.5");
-  EXPECT_EQ(message(R"({"vocab": {"a": 2}})"), "t.json: at /vocab/c: expected an id of its own, found 2, the id of 'a'");
-  EXPECT_EQ(message(R"({"merges": {}})"), "t.json: at /merges: expected an array, found an empty object");
-  EXPECT_EQ(message(R"({"merges": ["a b", "abc a"]})"), "t.json: at /merges/1: expected tokens of the vocabulary, found 'abca', which is not in it");
-  EXPECT_EQ(message(R"({"merges": ["c a"]})"), "t.json: at /merges/0: expected tokens of the vocabulary, found 'ca', which is not in it");
-  for (const char* merge : {R"("ab")", R"("a  b")", R"("a b ")", "3", R"(["a"])", R"(["a", "b", "c"])", R"(["a", 1])", "null"})
+  EXPECT_EQ(message(R"({"vocab": [1]})"),
+            "t.json: at /vocab: expected an object, found an array of 1");
+  EXPECT_EQ(message(R"({"vocab": {"a": -1}})"),
+            "t.json: at /vocab/a: expected an integer from 0 to 4194303, found -1");
+  EXPECT_EQ(message(R"({"vocab": {"a": 4194304}})"),
+            "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 4194304");
+  EXPECT_EQ(
+      message(R"({"vocab": {"a": 18446744073709551615}})"),
+      "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 18446744073709551615");
+  EXPECT_EQ(message(R"({"vocab": {"a": 1.5}})"),
+            "t.json: at /vocab/a: expected an integer from 0 to 4194303, found 1.5");
+  EXPECT_EQ(message(R"({"vocab": {"a": 2}})"),
+            "t.json: at /vocab/c: expected an id of its own, found 2, the id of 'a'");
+  EXPECT_EQ(message(R"({"merges": {}})"),
+            "t.json: at /merges: expected an array, found an empty object");
+  EXPECT_EQ(
+      message(R"({"merges": ["a b", "abc a"]})"),
+      "t.json: at /merges/1: expected tokens of the vocabulary, found 'abca', which is not in it");
+  EXPECT_EQ(
+      message(R"({"merges": ["c a"]})"),
+      "t.json: at /merges/0: expected tokens of the vocabulary, found 'ca', which is not in it");
+  for (const char* merge : {R"("ab")",
+                            R"("a  b")",
+                            R"("a b ")",
+                            "3",
+                            R"(["a"])",
+                            R"(["a", "b", "c"])",
+                            R"(["a", 1])",
+                            "null"})
     EXPECT_THAT(message((std::string("{\"merges\": [") + merge + "]}").c_str()),
-                testing::HasSubstr("at /merges/0: expected \"a b\" with exactly one space, or [\"a\", \"b\"]")) << merge;
+                testing::HasSubstr(
+                    "at /merges/0: expected \"a b\" with exactly one space, or [\"a\", \"b\"]"))
+        << merge;
   EXPECT_THAT(message(R"({"dropout": 0.1})"), testing::HasSubstr("at /dropout: expected null"));
-  EXPECT_THAT(message(R"({"end_of_word_suffix": "</w>"})"), testing::HasSubstr("at /end_of_word_suffix: expected null"));
-  EXPECT_EQ(message(R"({"unk_token": "nope"})"), "t.json: at /unk_token: expected a token of the vocabulary, found \"nope\"");
-  EXPECT_THAT(message_of<FormatError>([] {
-                Json model = abc_model();
-                model["byte_fallback"] = true;
-                load(model, true);
-              }), testing::HasSubstr("at /byte_fallback: expected false with a ByteLevel pre-tokenizer"));
+  EXPECT_THAT(message(R"({"end_of_word_suffix": "</w>"})"),
+              testing::HasSubstr("at /end_of_word_suffix: expected null"));
+  EXPECT_EQ(message(R"({"unk_token": "nope"})"),
+            "t.json: at /unk_token: expected a token of the vocabulary, found \"nope\"");
+  EXPECT_THAT(
+      message_of<FormatError>([] {
+        Json model = abc_model();
+        model["byte_fallback"] = true;
+        load(model, true);
+      }),
+      testing::HasSubstr("at /byte_fallback: expected false with a ByteLevel pre-tokenizer"));
   Json model = abc_model();
   model["vocab"]["d"] = nullptr;
-  EXPECT_EQ(message_of<FormatError>([&] { load(model); }), "t.json: at /vocab: expected an id for every token, found null for 'd'");
-  EXPECT_EQ(encode(load(Json::parse(R"({"vocab": {"a": 0}, "merges": [], "dropout": null, "continuing_subword_prefix": "", "unk_token": ""})")), "a"),
-            (Ids{0}));  // the many ways of writing none
+  EXPECT_EQ(message_of<FormatError>([&] { load(model); }),
+            "t.json: at /vocab: expected an id for every token, found null for 'd'");
+  EXPECT_EQ(
+      encode(
+          load(Json::parse(
+              R"({"vocab": {"a": 0}, "merges": [], "dropout": null, "continuing_subword_prefix": "", "unk_token": ""})")),
+          "a"),
+      (Ids{0}));  // the many ways of writing none
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 namespace pith {
 namespace {
 
-unsigned char byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
+unsigned char byte_at(std::string_view text, std::size_t at) {
+  return static_cast<unsigned char>(text[at]);
+}
 
 bool is_continuation(unsigned char byte) { return byte >= 0x80 && byte <= 0xBF; }
 
@@ -21,7 +23,8 @@ std::size_t announced_length(unsigned char lead) {
   return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
 }
 
-// The longest start of `text` that is also the start of some well-formed character; at most that character.
+// The longest start of `text` that is also the start of some well-formed character; at most that
+// character.
 std::size_t well_formed_start(std::string_view text) {
   const unsigned char lead = byte_at(text, 0);
   const std::size_t length = announced_length(lead);

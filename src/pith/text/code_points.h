@@ -15,7 +15,8 @@ struct CodePoint {
 CodePoint code_point_at(std::string_view text, std::size_t at);
 void append_utf8(std::string& text, char32_t code_point);
 
-// Invalid sequences become U+FFFD, one for each maximal invalid part (Unicode 15, 3.9; as Rust and Python do).
+// Invalid sequences become U+FFFD, one for each maximal invalid part (Unicode 15, 3.9; as Rust and
+// Python do).
 std::string replace_invalid_utf8(std::string_view bytes);
 // Bytes at the end that may yet become a character when more follow: 0 to 3.
 std::size_t incomplete_utf8_tail(std::string_view bytes);

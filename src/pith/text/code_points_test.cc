@@ -25,12 +25,15 @@ TEST(ReplaceInvalid, OneForEachMaximalPart) {
   EXPECT_EQ(replace_invalid_utf8(""), "");
   EXPECT_EQ(replace_invalid_utf8("aé€😀"), "aé€😀");
   // Unicode 15, table 3-8.
-  EXPECT_EQ(replace_invalid_utf8("a\xF1\x80\x80\xE1\x80\xC2" "b\x80" "c\x80\xBF" "d"),
+  EXPECT_EQ(replace_invalid_utf8("a\xF1\x80\x80\xE1\x80\xC2"
+                                 "b\x80"
+                                 "c\x80\xBF"
+                                 "d"),
             "a" + bad + bad + bad + "b" + bad + "c" + bad + bad + "d");
-  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF"), bad + bad);          // overlong
+  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF"), bad + bad);            // overlong
   EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80"), bad + bad + bad);  // a surrogate
   EXPECT_EQ(replace_invalid_utf8("\xF4\x90\x80\x80"), bad + bad + bad + bad);
-  EXPECT_EQ(replace_invalid_utf8("\xF0\x9F\x98"), bad);            // cut off
+  EXPECT_EQ(replace_invalid_utf8("\xF0\x9F\x98"), bad);  // cut off
   EXPECT_EQ(replace_invalid_utf8("\xE2\x82"), bad);
 }
 
@@ -39,7 +42,8 @@ TEST(ReplaceInvalid, GivesValidTextForAnyBytes) {
   for (std::uint64_t run = 0; run < 2000; ++run) {
     std::string bytes;
     for (std::uint64_t i = 0; i < run % 40; ++i)
-      bytes += static_cast<char>(random.bits(run * 64 + i) % 3 == 0 ? 'a' : 0x80 + random.bits(run * 64 + i) / 3 % 128);
+      bytes += static_cast<char>(
+          random.bits(run * 64 + i) % 3 == 0 ? 'a' : 0x80 + random.bits(run * 64 + i) / 3 % 128);
     const std::string text = replace_invalid_utf8(bytes);
     EXPECT_EQ(valid_utf8_prefix(text), text.size()) << "run " << run;
     if (valid_utf8_prefix(bytes) == bytes.size()) {
@@ -60,8 +64,10 @@ TEST(IncompleteTail, IsWhatMoreBytesCouldComplete) {
 }
 
 TEST(Numeric, IsGeneralCategoryN) {
-  for (const char32_t yes : {U'0', U'9', U'½', U'²', U'Ⅷ', U'٣', U'५', U'〇'}) EXPECT_TRUE(is_numeric(yes)) << std::uint32_t{yes};
-  for (const char32_t no : {U'a', U' ', U'/', U':', U'一', U'é'}) EXPECT_FALSE(is_numeric(no)) << std::uint32_t{no};
+  for (const char32_t yes : {U'0', U'9', U'½', U'²', U'Ⅷ', U'٣', U'५', U'〇'})
+    EXPECT_TRUE(is_numeric(yes)) << std::uint32_t{yes};
+  for (const char32_t no : {U'a', U' ', U'/', U':', U'一', U'é'})
+    EXPECT_FALSE(is_numeric(no)) << std::uint32_t{no};
 }
 
 }  // namespace

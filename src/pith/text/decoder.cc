@@ -44,13 +44,16 @@ void Decoder::add(const JsonCursor& cursor) {
   } else if (name == "Fuse") {
     steps_.emplace_back(Fuse{});
   } else if (name == "Replace") {
-    steps_.emplace_back(Replace{Pattern::from_json(cursor.at("pattern")), cursor.at("content").string()});
+    steps_.emplace_back(
+        Replace{Pattern::from_json(cursor.at("pattern")), cursor.at("content").string()});
   } else if (name == "Strip") {
     add_strip(cursor);
   } else if (name == "Metaspace") {
     add_metaspace(cursor);
   } else {
-    type.fail("a decoder that Pith has: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, Sequence");
+    type.fail(
+        "a decoder that Pith has: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, "
+        "Sequence");
   }
 }
 
@@ -58,16 +61,18 @@ void Decoder::add_strip(const JsonCursor& cursor) {
   const JsonCursor content = cursor.at("content");
   const std::string text = content.string();
   if (text.empty() || code_point_at(text, 0).bytes != text.size()) content.fail("one character");
-  steps_.emplace_back(Strip{.content = text,
-                            .start = static_cast<std::size_t>(cursor.integer_or("start", 0, 0, kMaxStrip)),
-                            .stop = static_cast<std::size_t>(cursor.integer_or("stop", 0, 0, kMaxStrip))});
+  steps_.emplace_back(
+      Strip{.content = text,
+            .start = static_cast<std::size_t>(cursor.integer_or("start", 0, 0, kMaxStrip)),
+            .stop = static_cast<std::size_t>(cursor.integer_or("stop", 0, 0, kMaxStrip))});
 }
 
 void Decoder::add_metaspace(const JsonCursor& cursor) {
   Metaspace step{.replacement = cursor.string_or("replacement", "\xE2\x96\x81"),
                  .strips_first = cursor.boolean_or("add_prefix_space", true)};
   if (step.replacement.empty()) cursor.at("replacement").fail("one character");
-  if (cursor.has("prepend_scheme")) step.strips_first = cursor.at("prepend_scheme").string() != "never";
+  if (cursor.has("prepend_scheme"))
+    step.strips_first = cursor.at("prepend_scheme").string() != "never";
   steps_.emplace_back(std::move(step));
 }
 
@@ -100,8 +105,10 @@ void Decoder::apply(const ByteFallback&, std::vector<std::string>& tokens) {
   std::string run;
   const auto end_run = [&] {
     if (run.empty()) return;
-    if (valid_utf8_prefix(run) == run.size()) decoded.push_back(run);
-    else decoded.insert(decoded.end(), run.size(), std::string(kReplacementCharacter));
+    if (valid_utf8_prefix(run) == run.size())
+      decoded.push_back(run);
+    else
+      decoded.insert(decoded.end(), run.size(), std::string(kReplacementCharacter));
     run.clear();
   };
   for (std::string& token : tokens) {
@@ -116,7 +123,9 @@ void Decoder::apply(const ByteFallback&, std::vector<std::string>& tokens) {
   tokens = std::move(decoded);
 }
 
-void Decoder::apply(const Fuse&, std::vector<std::string>& tokens) { tokens = {joined(tokens, "")}; }
+void Decoder::apply(const Fuse&, std::vector<std::string>& tokens) {
+  tokens = {joined(tokens, "")};
+}
 
 void Decoder::apply(const Replace& step, std::vector<std::string>& tokens) {
   RegexScratch scratch;
@@ -126,8 +135,10 @@ void Decoder::apply(const Replace& step, std::vector<std::string>& tokens) {
 void Decoder::apply(const Strip& step, std::vector<std::string>& tokens) {
   for (std::string& token : tokens) {
     std::string_view text = token;
-    for (std::size_t i = 0; i < step.start && text.starts_with(step.content); ++i) text.remove_prefix(step.content.size());
-    for (std::size_t i = 0; i < step.stop && text.ends_with(step.content); ++i) text.remove_suffix(step.content.size());
+    for (std::size_t i = 0; i < step.start && text.starts_with(step.content); ++i)
+      text.remove_prefix(step.content.size());
+    for (std::size_t i = 0; i < step.stop && text.ends_with(step.content); ++i)
+      text.remove_suffix(step.content.size());
     token = std::string(text);
   }
 }
@@ -159,7 +170,9 @@ Decoder::Growth Decoder::growth() const {
     if (std::holds_alternative<Replace>(step) && is_fused) return Growth::kAtEnd;
     if (std::holds_alternative<ByteFallback>(step) && is_fused) return Growth::kAtEnd;
     if (std::holds_alternative<Metaspace>(step) && !is_first) return Growth::kAtEnd;
-    if (const auto* strip = std::get_if<Strip>(&step); strip != nullptr && is_fused && strip->stop > 0) return Growth::kAtEnd;
+    if (const auto* strip = std::get_if<Strip>(&step);
+        strip != nullptr && is_fused && strip->stop > 0)
+      return Growth::kAtEnd;
     if (std::holds_alternative<Fuse>(step)) is_fused = true;
   }
   return Growth::kTokens;

@@ -11,17 +11,21 @@ namespace {
 std::string decode(const Json& document, const std::vector<std::string>& tokens) {
   return Decoder::from_json(JsonCursor(document, "t.json")).decode(tokens);
 }
-Json sequence(const std::vector<Json>& steps) { return {{"type", "Sequence"}, {"decoders", steps}}; }
+Json sequence(const std::vector<Json>& steps) {
+  return {{"type", "Sequence"}, {"decoders", steps}};
+}
 const Json kByteLevel = {{"type", "ByteLevel"}};
 const Json kByteFallback = {{"type", "ByteFallback"}};
 const Json kFuse = {{"type", "Fuse"}};
 
-TEST(Decoder, NoneJoinsBySpaces) { EXPECT_EQ(Decoder::from_json(std::nullopt).decode({"a", "b"}), "a b"); }
+TEST(Decoder, NoneJoinsBySpaces) {
+  EXPECT_EQ(Decoder::from_json(std::nullopt).decode({"a", "b"}), "a b");
+}
 
 TEST(Decoder, ByteLevelReplacesMaximalParts) {
   EXPECT_EQ(decode(kByteLevel, {"a", "Ġb", "Ã", "©"}), "a bé");
-  EXPECT_EQ(decode(kByteLevel, {"âĤ", "x"}), "\ufffdx");         // E2 82: one part
-  EXPECT_EQ(decode(kByteLevel, {"日", "Ġ"}), "日 ");              // unmapped characters stand for themselves
+  EXPECT_EQ(decode(kByteLevel, {"âĤ", "x"}), "\ufffdx");  // E2 82: one part
+  EXPECT_EQ(decode(kByteLevel, {"日", "Ġ"}), "日 ");  // unmapped characters stand for themselves
   EXPECT_EQ(decode(kByteLevel, {}), "");
 }
 
@@ -29,7 +33,8 @@ TEST(Decoder, ByteFallbackReplacesEachByte) {
   EXPECT_EQ(decode(kByteFallback, {"a", "<0xE2>", "<0x82>", "<0xAC>", "b"}), "a€b");
   EXPECT_EQ(decode(kByteFallback, {"<0xE2>", "<0x82>", "b"}), "\ufffd\ufffdb");
   EXPECT_EQ(decode(kByteFallback, {"<0x41>", "<0xE2>"}), "\ufffd\ufffd");  // the whole run
-  EXPECT_EQ(decode(kByteFallback, {"<0x4>", "<0x4G>", "<0x041>", "0x41"}), "<0x4><0x4G><0x041>0x41");
+  EXPECT_EQ(decode(kByteFallback, {"<0x4>", "<0x4G>", "<0x041>", "0x41"}),
+            "<0x4><0x4G><0x041>0x41");
   EXPECT_EQ(decode(kByteFallback, {"<0xc3>", "<0xA9>"}), "é");
 }
 
@@ -56,7 +61,9 @@ TEST(Decoder, ReplaceActsOnEachToken) {
 }
 
 TEST(Decoder, KnowsHowTextGrows) {
-  const auto growth = [](const Json& document) { return Decoder::from_json(JsonCursor(document, "")).growth(); };
+  const auto growth = [](const Json& document) {
+    return Decoder::from_json(JsonCursor(document, "")).growth();
+  };
   const Json replace = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "b"}};
   const Json strip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
   const Json strip_end = {{"type", "Strip"}, {"content", " "}, {"start", 0}, {"stop", 1}};
@@ -72,15 +79,19 @@ TEST(Decoder, KnowsHowTextGrows) {
 }
 
 TEST(Decoder, ErrorsNameThePlace) {
-  const auto message = [](const Json& document) { return message_of<FormatError>([&] { decode(document, {}); }); };
+  const auto message = [](const Json& document) {
+    return message_of<FormatError>([&] { decode(document, {}); });
+  };
   EXPECT_EQ(message({{"type", "WordPiece"}}),
-            "t.json: at /type: expected a decoder that Pith has: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, "
+            "t.json: at /type: expected a decoder that Pith has: ByteLevel, ByteFallback, Fuse, "
+            "Replace, Strip, Metaspace, "
             "Sequence, found \"WordPiece\"");
   EXPECT_EQ(message(sequence({Json{{"type", "Strip"}, {"content", "ab"}}})),
             "t.json: at /decoders/0/content: expected one character, found \"ab\"");
   EXPECT_EQ(message({{"type", "Strip"}, {"content", "a"}, {"start", -1}}),
             "t.json: at /start: expected an integer from 0 to 1048576, found -1");
-  EXPECT_EQ(message({{"type", "Metaspace"}, {"replacement", ""}}), "t.json: at /replacement: expected one character, found \"\"");
+  EXPECT_EQ(message({{"type", "Metaspace"}, {"replacement", ""}}),
+            "t.json: at /replacement: expected one character, found \"\"");
 }
 
 }  // namespace

@@ -13,17 +13,24 @@ constexpr std::string_view kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-// What llama.cpp does for files that name no pre-tokenizer (llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_DEFAULT).
+// What llama.cpp does for files that name no pre-tokenizer (llama-vocab.cpp,
+// LLAMA_VOCAB_PRE_TYPE_DEFAULT).
 constexpr std::string_view kDefaultPatterns[] = {
-    R"([\p{P}\$\+<=>\^~\|]+)", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))", R"(\p{N}+)",
+    R"([\p{P}\$\+<=>\^~\|]+)",
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))",
+    R"(\p{N}+)",
     "[0-9][0-9][0-9]"};
 
 enum class PreTokenizerKind { kGpt2, kLlama3, kQwen2, kSmolLm, kDefault };
 constexpr std::pair<std::string_view, PreTokenizerKind> kPreTokenizers[] = {
-    {"gpt-2", PreTokenizerKind::kGpt2},           {"gpt2", PreTokenizerKind::kGpt2},
-    {"llama-bpe", PreTokenizerKind::kLlama3},     {"llama3", PreTokenizerKind::kLlama3},
-    {"llama-v3", PreTokenizerKind::kLlama3},      {"qwen2", PreTokenizerKind::kQwen2},
-    {"deepseek-r1-qwen", PreTokenizerKind::kQwen2}, {"smollm", PreTokenizerKind::kSmolLm},
+    {"gpt-2", PreTokenizerKind::kGpt2},
+    {"gpt2", PreTokenizerKind::kGpt2},
+    {"llama-bpe", PreTokenizerKind::kLlama3},
+    {"llama3", PreTokenizerKind::kLlama3},
+    {"llama-v3", PreTokenizerKind::kLlama3},
+    {"qwen2", PreTokenizerKind::kQwen2},
+    {"deepseek-r1-qwen", PreTokenizerKind::kQwen2},
+    {"smollm", PreTokenizerKind::kSmolLm},
     {"default", PreTokenizerKind::kDefault}};
 
 PreTokenizerKind pre_tokenizer_kind(const GgufVocabulary& vocabulary) {
@@ -32,29 +39,43 @@ PreTokenizerKind pre_tokenizer_kind(const GgufVocabulary& vocabulary) {
     if (name == vocabulary.pre) return kind;
     names += (names.empty() ? "" : ", ") + std::string(name);
   }
-  fail<FormatError>("{}: tokenizer.ggml.pre is '{}', which Pith does not know; it knows {}", vocabulary.place, vocabulary.pre,
+  fail<FormatError>("{}: tokenizer.ggml.pre is '{}', which Pith does not know; it knows {}",
+                    vocabulary.place,
+                    vocabulary.pre,
                     names);
 }
 
 Json byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", false},
+          {"trim_offsets", true},
+          {"use_regex", use_regex}};
 }
 
 Json isolating_split(std::string_view regex) {
-  return {{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", regex}}},
+          {"behavior", "Isolated"},
+          {"invert", false}};
 }
 
 Json pre_tokenizer_json(PreTokenizerKind kind) {
   Json steps = Json::array();
   switch (kind) {
-    case PreTokenizerKind::kGpt2: return byte_level(true);
-    case PreTokenizerKind::kLlama3: steps = {isolating_split(kLlama3Pattern), byte_level(false)}; break;
-    case PreTokenizerKind::kQwen2: steps = {isolating_split(kQwen2Pattern), byte_level(false)}; break;
+    case PreTokenizerKind::kGpt2:
+      return byte_level(true);
+    case PreTokenizerKind::kLlama3:
+      steps = {isolating_split(kLlama3Pattern), byte_level(false)};
+      break;
+    case PreTokenizerKind::kQwen2:
+      steps = {isolating_split(kQwen2Pattern), byte_level(false)};
+      break;
     case PreTokenizerKind::kSmolLm:
       steps = {Json{{"type", "Digits"}, {"individual_digits", true}}, byte_level(true)};
       break;
     case PreTokenizerKind::kDefault:
-      for (const std::string_view pattern : kDefaultPatterns) steps.push_back(isolating_split(pattern));
+      for (const std::string_view pattern : kDefaultPatterns)
+        steps.push_back(isolating_split(pattern));
       steps.push_back(byte_level(false));
       break;
   }
@@ -78,7 +99,8 @@ Json added_tokens_json(const GgufVocabulary& vocabulary) {
   return added;
 }
 
-// Every token has its place here, the added ones too: `tokenizers` numbers added tokens that are not in it anew.
+// Every token has its place here, the added ones too: `tokenizers` numbers added tokens that are
+// not in it anew.
 Json vocab_json(const GgufVocabulary& vocabulary) {
   std::unordered_map<std::string_view, std::size_t> ids;
   ids.reserve(vocabulary.tokens.size());
@@ -88,9 +110,13 @@ Json vocab_json(const GgufVocabulary& vocabulary) {
     const std::string& token = vocabulary.tokens[id];
     const auto [first, is_new] = ids.emplace(token, id);
     if (!is_new)
-      fail<FormatError>("{}: tokenizer.ggml.tokens[{}] is '{}', which is token {} already", vocabulary.place, id, token,
+      fail<FormatError>("{}: tokenizer.ggml.tokens[{}] is '{}', which is token {} already",
+                        vocabulary.place,
+                        id,
+                        token,
                         first->second);
-    vocab.emplace_back(token, Json(id));  // the vector's: ordered_map's emplace would look for the key among all
+    vocab.emplace_back(
+        token, Json(id));  // the vector's: ordered_map's emplace would look for the key among all
   }
   return Json(std::move(vocab));
 }
@@ -106,8 +132,11 @@ Json merges_json(const GgufVocabulary& vocabulary) {
   for (const std::string& merge : vocabulary.merges) {
     const std::size_t space = merge.find(' ', 1);  // a part may begin with one
     if (space == std::string::npos)
-      fail<FormatError>("{}: tokenizer.ggml.merges[{}] is '{}', expected two tokens with a space between", vocabulary.place,
-                        merges.size(), merge);
+      fail<FormatError>(
+          "{}: tokenizer.ggml.merges[{}] is '{}', expected two tokens with a space between",
+          vocabulary.place,
+          merges.size(),
+          merge);
     merges.push_back(Json::array({merge.substr(0, space), merge.substr(space + 1)}));
   }
   return Json(std::move(merges));
@@ -138,14 +167,18 @@ Json post_processor_json(const GgufVocabulary& vocabulary) {
   const auto add_special = [&](std::int32_t id) {
     const std::string& token = vocabulary.tokens[static_cast<std::size_t>(id)];
     single.push_back({{"SpecialToken", {{"id", token}, {"type_id", 0}}}});
-    special_tokens[token] = {{"id", token}, {"ids", Json::array({id})}, {"tokens", Json::array({token})}};
+    special_tokens[token] = {
+        {"id", token}, {"ids", Json::array({id})}, {"tokens", Json::array({token})}};
   };
   if (vocabulary.add_bos) add_special(*vocabulary.bos_id);
   single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
   if (vocabulary.add_eos) add_special(*vocabulary.eos_id);
   Json pair = single;
   pair.push_back({{"Sequence", {{"id", "B"}, {"type_id", 1}}}});
-  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special_tokens}};
+  return {{"type", "TemplateProcessing"},
+          {"single", single},
+          {"pair", pair},
+          {"special_tokens", special_tokens}};
 }
 
 Json replace_json(std::string_view from, std::string_view to) {
@@ -157,7 +190,8 @@ constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 Json normalizer_json(const GgufVocabulary& vocabulary) {
   if (vocabulary.model == "llama") {
     Json steps = Json::array();
-    if (vocabulary.add_space_prefix) steps.push_back({{"type", "Prepend"}, {"prepend", kSpaceSymbol}});
+    if (vocabulary.add_space_prefix)
+      steps.push_back({{"type", "Prepend"}, {"prepend", kSpaceSymbol}});
     steps.push_back(replace_json(" ", kSpaceSymbol));
     return {{"type", "Sequence"}, {"normalizers", steps}};
   }
@@ -167,7 +201,8 @@ Json normalizer_json(const GgufVocabulary& vocabulary) {
 
 Json decoder_json(const GgufVocabulary& vocabulary) {
   if (vocabulary.model == "gpt2") return byte_level(true);
-  Json steps = {replace_json(kSpaceSymbol, " "), Json{{"type", "ByteFallback"}}, Json{{"type", "Fuse"}}};
+  Json steps = {
+      replace_json(kSpaceSymbol, " "), Json{{"type", "ByteFallback"}}, Json{{"type", "Fuse"}}};
   if (vocabulary.add_space_prefix)
     steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   return {{"type", "Sequence"}, {"decoders", steps}};
@@ -179,8 +214,9 @@ Json tokenizer_json(const GgufVocabulary& vocabulary) {
   Json document = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
   document["added_tokens"] = added_tokens_json(vocabulary);
   document["normalizer"] = normalizer_json(vocabulary);
-  document["pre_tokenizer"] =
-      vocabulary.model == "llama" ? Json(nullptr) : pre_tokenizer_json(pre_tokenizer_kind(vocabulary));
+  document["pre_tokenizer"] = vocabulary.model == "llama"
+                                  ? Json(nullptr)
+                                  : pre_tokenizer_json(pre_tokenizer_kind(vocabulary));
   document["post_processor"] = post_processor_json(vocabulary);
   document["decoder"] = decoder_json(vocabulary);
   document["model"] = model_json(vocabulary);

@@ -21,12 +21,20 @@ std::vector<GgufTokenType> read_types(const GgufFile& gguf, std::size_t count) {
   const auto* numbers = gguf.find_integers(key("token_type"));
   if (numbers == nullptr) return std::vector<GgufTokenType>(count, GgufTokenType::kNormal);
   if (numbers->size() != count)
-    fail<FormatError>("{}: {} has {} entries for {} tokens", gguf.place(), key("token_type"), numbers->size(), count);
+    fail<FormatError>("{}: {} has {} entries for {} tokens",
+                      gguf.place(),
+                      key("token_type"),
+                      numbers->size(),
+                      count);
   std::vector<GgufTokenType> types;
   types.reserve(count);
   for (const std::int64_t number : *numbers) {
     if (number < 1 || number > 6)
-      fail<FormatError>("{}: {}[{}] is {}, expected 1 to 6", gguf.place(), key("token_type"), types.size(), number);
+      fail<FormatError>("{}: {}[{}] is {}, expected 1 to 6",
+                        gguf.place(),
+                        key("token_type"),
+                        types.size(),
+                        number);
     types.push_back(static_cast<GgufTokenType>(number));
   }
   return types;
@@ -35,10 +43,17 @@ std::vector<GgufTokenType> read_types(const GgufFile& gguf, std::size_t count) {
 std::vector<double> read_scores(const GgufFile& gguf, std::size_t count) {
   const auto* scores = gguf.find_numbers(key("scores"));
   const std::size_t found = scores == nullptr ? 0 : scores->size();
-  if (found != count) fail<FormatError>("{}: {} has {} entries for {} tokens", gguf.place(), key("scores"), found, count);
-  const auto bad = std::find_if_not(scores->begin(), scores->end(), [](double score) { return std::isfinite(score); });
+  if (found != count)
+    fail<FormatError>(
+        "{}: {} has {} entries for {} tokens", gguf.place(), key("scores"), found, count);
+  const auto bad = std::find_if_not(
+      scores->begin(), scores->end(), [](double score) { return std::isfinite(score); });
   if (bad != scores->end())
-    fail<FormatError>("{}: {}[{}] is {}, expected a finite number", gguf.place(), key("scores"), bad - scores->begin(), *bad);
+    fail<FormatError>("{}: {}[{}] is {}, expected a finite number",
+                      gguf.place(),
+                      key("scores"),
+                      bad - scores->begin(),
+                      *bad);
   return *scores;
 }
 
@@ -58,20 +73,26 @@ void read_special_ids(const GgufFile& gguf, GgufVocabulary& vocabulary) {
     vocabulary.unknown_id = vocabulary.unknown_id.value_or(0);
   }
   for (const auto& end : {vocabulary.eos_id, id("eot_token_id"), id("eom_token_id")})
-    if (end && std::find(vocabulary.end_ids.begin(), vocabulary.end_ids.end(), *end) == vocabulary.end_ids.end())
+    if (end && std::find(vocabulary.end_ids.begin(), vocabulary.end_ids.end(), *end) ==
+                   vocabulary.end_ids.end())
       vocabulary.end_ids.push_back(*end);
 }
 
 void read_switches(const GgufFile& gguf, GgufVocabulary& vocabulary) {
   const bool is_llama = vocabulary.model == "llama";
-  const bool is_llama3 = vocabulary.pre == "llama-bpe" || vocabulary.pre == "llama3" || vocabulary.pre == "llama-v3";
+  const bool is_llama3 =
+      vocabulary.pre == "llama-bpe" || vocabulary.pre == "llama3" || vocabulary.pre == "llama-v3";
   vocabulary.add_bos = gguf.boolean_or(key("add_bos_token"), is_llama || is_llama3);
   vocabulary.add_eos = gguf.boolean_or(key("add_eos_token"), false);
   vocabulary.add_space_prefix = gguf.boolean_or(key("add_space_prefix"), is_llama);
   if (vocabulary.add_bos && !vocabulary.bos_id)
-    fail<FormatError>("{}: texts are to begin with a BOS token, but there is no {}", gguf.place(), key("bos_token_id"));
+    fail<FormatError>("{}: texts are to begin with a BOS token, but there is no {}",
+                      gguf.place(),
+                      key("bos_token_id"));
   if (vocabulary.add_eos && !vocabulary.eos_id)
-    fail<FormatError>("{}: texts are to end with an EOS token, but there is no {}", gguf.place(), key("eos_token_id"));
+    fail<FormatError>("{}: texts are to end with an EOS token, but there is no {}",
+                      gguf.place(),
+                      key("eos_token_id"));
 }
 
 }  // namespace
@@ -79,12 +100,17 @@ void read_switches(const GgufFile& gguf, GgufVocabulary& vocabulary) {
 GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
   GgufVocabulary vocabulary{.place = gguf.place(), .model = gguf.string(key("model"))};
   if (vocabulary.model != "gpt2" && vocabulary.model != "llama")
-    fail<FormatError>("{}: {} is '{}'; expected gpt2 (byte-level BPE) or llama (SentencePiece BPE)", gguf.place(),
-                      key("model"), vocabulary.model);
+    fail<FormatError>("{}: {} is '{}'; expected gpt2 (byte-level BPE) or llama (SentencePiece BPE)",
+                      gguf.place(),
+                      key("model"),
+                      vocabulary.model);
   const auto* tokens = gguf.find_strings(key("tokens"));
   if (tokens == nullptr || tokens->empty() || tokens->size() > kMaxVocabulary)
-    fail<FormatError>("{}: {} has {} entries, expected 1 to {}", gguf.place(), key("tokens"),
-                      tokens == nullptr ? 0 : tokens->size(), kMaxVocabulary);
+    fail<FormatError>("{}: {} has {} entries, expected 1 to {}",
+                      gguf.place(),
+                      key("tokens"),
+                      tokens == nullptr ? 0 : tokens->size(),
+                      kMaxVocabulary);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());
   vocabulary.pre = gguf.find_string(key("pre")).value_or("default");
@@ -116,11 +142,13 @@ std::vector<TokenPair> merges_from_scores(const GgufVocabulary& vocabulary) {
       splits.push_back({left->second, right->second, vocabulary.scores[id]});
     }
   std::sort(splits.begin(), splits.end(), [](const Split& a, const Split& b) {
-    return a.score != b.score ? a.score > b.score : std::tie(a.left, a.right) < std::tie(b.left, b.right);
+    return a.score != b.score ? a.score > b.score
+                              : std::tie(a.left, a.right) < std::tie(b.left, b.right);
   });
   std::vector<TokenPair> merges;
   merges.reserve(splits.size());
-  for (const Split& split : splits) merges.push_back({vocabulary.tokens[split.left], vocabulary.tokens[split.right]});
+  for (const Split& split : splits)
+    merges.push_back({vocabulary.tokens[split.left], vocabulary.tokens[split.right]});
   return merges;
 }
 

@@ -13,10 +13,12 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-// A fresh folder that goes with the object; the one of base does not go together with gguf_test_files.h.
+// A fresh folder that goes with the object; the one of base does not go together with
+// gguf_test_files.h.
 class Folder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / fmt::format("pith_text_{}", ::getpid())) {
+  Folder()
+      : path_(std::filesystem::temp_directory_path() / fmt::format("pith_text_{}", ::getpid())) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directory(path_);
   }
@@ -32,8 +34,10 @@ class Folder {
 
 GgufVocabulary byte_level_vocabulary() {
   GgufVocabulary vocabulary{.place = "m.gguf", .model = "gpt2", .pre = "gpt-2"};
-  for (int byte = 0; byte < 256; ++byte) vocabulary.tokens.push_back(bytes_to_characters(std::string(1, static_cast<char>(byte))));
-  for (const char* token : {"Ġa", "Ġab", "<|end|>", "<tool>"}) vocabulary.tokens.emplace_back(token);
+  for (int byte = 0; byte < 256; ++byte)
+    vocabulary.tokens.push_back(bytes_to_characters(std::string(1, static_cast<char>(byte))));
+  for (const char* token : {"Ġa", "Ġab", "<|end|>", "<tool>"})
+    vocabulary.tokens.emplace_back(token);
   vocabulary.types.assign(vocabulary.tokens.size(), GgufTokenType::kNormal);
   vocabulary.types[258] = GgufTokenType::kControl;
   vocabulary.types[259] = GgufTokenType::kUserDefined;
@@ -46,7 +50,8 @@ GgufVocabulary llama_vocabulary(const std::vector<std::pair<std::string, double>
   GgufVocabulary vocabulary{.place = "m.gguf", .model = "llama"};
   vocabulary.tokens = {"<unk>", "<s>", "</s>"};
   vocabulary.types = {GgufTokenType::kUnknown, GgufTokenType::kControl, GgufTokenType::kControl};
-  for (int byte = 0; byte < 256; ++byte) vocabulary.tokens.push_back(fmt::format("<0x{:02X}>", byte));
+  for (int byte = 0; byte < 256; ++byte)
+    vocabulary.tokens.push_back(fmt::format("<0x{:02X}>", byte));
   vocabulary.types.resize(259, GgufTokenType::kByte);
   vocabulary.scores.assign(259, 0.0);
   for (const auto& [token, score] : tokens) {
@@ -61,7 +66,9 @@ GgufVocabulary llama_vocabulary(const std::vector<std::pair<std::string, double>
   return vocabulary;
 }
 
-Tokenizer load(const GgufVocabulary& vocabulary) { return Tokenizer::from_json(tokenizer_json(vocabulary), "m.gguf"); }
+Tokenizer load(const GgufVocabulary& vocabulary) {
+  return Tokenizer::from_json(tokenizer_json(vocabulary), "m.gguf");
+}
 
 TEST(GgufVocabulary, ByteLevelTokens) {
   const Tokenizer tokenizer = load(byte_level_vocabulary());
@@ -80,7 +87,8 @@ TEST(GgufVocabulary, PreTokenizersCutAsTheirNamesSay) {
       vocabulary.tokens.emplace_back(token);
       vocabulary.types.push_back(GgufTokenType::kNormal);
     }
-    for (const char* merge : {"1 2", "12 3", "123 4", "Ċ Ċ", "' S", "! !"}) vocabulary.merges.emplace_back(merge);
+    for (const char* merge : {"1 2", "12 3", "123 4", "Ċ Ċ", "' S", "! !"})
+      vocabulary.merges.emplace_back(merge);
     return load(vocabulary).encode(text).size();
   };
   EXPECT_EQ(ids("gpt-2", "1234"), 1u);
@@ -120,7 +128,8 @@ TEST(GgufVocabulary, EndsComeFromTheSwitches) {
 }
 
 TEST(GgufVocabulary, MergesComeFromScores) {
-  const GgufVocabulary vocabulary = llama_vocabulary({{"▁", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"▁a", -1}, {"▁ab", -3}});
+  const GgufVocabulary vocabulary =
+      llama_vocabulary({{"▁", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"▁a", -1}, {"▁ab", -3}});
   EXPECT_EQ(merges_from_scores(vocabulary),
             (std::vector<TokenPair>{{"▁", "a"}, {"a", "b"}, {"▁", "ab"}, {"▁a", "b"}}));
   const Tokenizer tokenizer = load(vocabulary);
@@ -139,14 +148,16 @@ TEST(GgufVocabulary, MergesOfLlama2AreRecovered) {
   std::vector<std::pair<std::string, double>> tokens;
   for (const auto& [token, id] : document["model"]["vocab"].items()) {
     const int number = id.get<int>();
-    const bool is_run_of_spaces = token.size() > 3 && token.find_first_not_of("▁") == std::string::npos;
+    const bool is_run_of_spaces =
+        token.size() > 3 && token.find_first_not_of("▁") == std::string::npos;
     if (number >= 259) tokens.emplace_back(token, is_run_of_spaces ? -1e9 : 259.0 - number);
   }
   const auto merges = merges_from_scores(llama_vocabulary(tokens));
   const Json& expected = document["model"]["merges"];
   ASSERT_EQ(merges.size(), 61249u);
   ASSERT_EQ(merges.size(), expected.size());
-  for (std::size_t i = 0; i < merges.size(); ++i) ASSERT_EQ(merges[i].left + " " + merges[i].right, expected[i].get<std::string>()) << i;
+  for (std::size_t i = 0; i < merges.size(); ++i)
+    ASSERT_EQ(merges[i].left + " " + merges[i].right, expected[i].get<std::string>()) << i;
 }
 
 TEST(GgufVocabulary, ErrorsNameTheKey) {
@@ -156,27 +167,35 @@ TEST(GgufVocabulary, ErrorsNameTheKey) {
     return message_of<FormatError>([&] { load(vocabulary); });
   };
   EXPECT_EQ(message([](GgufVocabulary& v) { v.pre = "tekken"; }),
-            "m.gguf: tokenizer.ggml.pre is 'tekken', which Pith does not know; it knows gpt-2, gpt2, llama-bpe, llama3, "
+            "m.gguf: tokenizer.ggml.pre is 'tekken', which Pith does not know; it knows gpt-2, "
+            "gpt2, llama-bpe, llama3, "
             "llama-v3, qwen2, deepseek-r1-qwen, smollm, default");
   EXPECT_EQ(message([](GgufVocabulary& v) { v.tokens[3] = "a"; }),
             "m.gguf: tokenizer.ggml.tokens[97] is 'a', which is token 3 already");
   EXPECT_EQ(message([](GgufVocabulary& v) { v.merges[1] = "Ġab"; }),
             "m.gguf: tokenizer.ggml.merges[1] is 'Ġab', expected two tokens with a space between");
   EXPECT_EQ(message([](GgufVocabulary& v) { v.merges[1] = "Ġa c"; }),
-            "m.gguf: at /model/merges/1: expected tokens of the vocabulary, found 'Ġac', which is not in it");
+            "m.gguf: at /model/merges/1: expected tokens of the vocabulary, found 'Ġac', which is "
+            "not in it");
 }
 
 GgufBuilder small_file() {
   GgufBuilder file;
-  file.text("general.architecture", "llama").text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
+  file.text("general.architecture", "llama")
+      .text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", "smollm");
   file.u32("llama.context_length", 512);
   const GgufVocabulary vocabulary = byte_level_vocabulary();
   std::vector<std::uint32_t> types;
-  for (const GgufTokenType type : vocabulary.types) types.push_back(static_cast<std::uint32_t>(type));
+  for (const GgufTokenType type : vocabulary.types)
+    types.push_back(static_cast<std::uint32_t>(type));
   file.texts("tokenizer.ggml.tokens", vocabulary.tokens).u32s("tokenizer.ggml.token_type", types);
   file.texts("tokenizer.ggml.merges", vocabulary.merges);
-  file.u32("tokenizer.ggml.bos_token_id", 258).u32("tokenizer.ggml.eos_token_id", 258).u32("tokenizer.ggml.eot_token_id", 259);
-  file.boolean("tokenizer.ggml.add_bos_token", true).text("tokenizer.chat_template", "{{ messages }}");
+  file.u32("tokenizer.ggml.bos_token_id", 258)
+      .u32("tokenizer.ggml.eos_token_id", 258)
+      .u32("tokenizer.ggml.eot_token_id", 259);
+  file.boolean("tokenizer.ggml.add_bos_token", true)
+      .text("tokenizer.chat_template", "{{ messages }}");
   return file;
 }
 
@@ -190,12 +209,14 @@ TEST(GgufVocabulary, IsReadFromAFile) {
   EXPECT_EQ(vocabulary.end_ids, (Ids{258, 259}));
   EXPECT_TRUE(vocabulary.add_bos);
   EXPECT_FALSE(vocabulary.add_space_prefix);
-  EXPECT_EQ(Tokenizer::from_json(tokenizer_json_from_gguf(GgufFile(file.path())), "").encode(" a1", {.special_ends = true}),
+  EXPECT_EQ(Tokenizer::from_json(tokenizer_json_from_gguf(GgufFile(file.path())), "")
+                .encode(" a1", {.special_ends = true}),
             (Ids{258, 256, '1'}));
 }
 
 TEST(GgufVocabulary, AWholeTokenizerJsonGoesFirst) {
-  const TemporaryGguf file(small_file().text("tokenizer.huggingface.json", byte_level_document({}).dump()).bytes());
+  const TemporaryGguf file(
+      small_file().text("tokenizer.huggingface.json", byte_level_document({}).dump()).bytes());
   EXPECT_EQ(Tokenizer::from_json(tokenizer_json_from_gguf(GgufFile(file.path())), "").size(), 256u);
 }
 
@@ -208,28 +229,45 @@ TEST(GgufVocabulary, BadFilesAreRefused) {
   };
   using testing::HasSubstr;
   EXPECT_THAT(message([](GgufBuilder& b) { b.text("tokenizer.ggml.model", "bert"); }),
-              HasSubstr("tokenizer.ggml.model is 'bert'; expected gpt2 (byte-level BPE) or llama (SentencePiece BPE)"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.model"); }), HasSubstr("tokenizer.ggml.model"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.tokens"); }), HasSubstr("tokenizer.ggml.tokens has 0 entries"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.merges"); }), HasSubstr("there is no tokenizer.ggml.merges"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.u32s("tokenizer.ggml.token_type", {1, 2}); }),
+              HasSubstr("tokenizer.ggml.model is 'bert'; expected gpt2 (byte-level BPE) or llama "
+                        "(SentencePiece BPE)"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.model"); }),
+              HasSubstr("tokenizer.ggml.model"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.tokens"); }),
+              HasSubstr("tokenizer.ggml.tokens has 0 entries"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.merges"); }),
+              HasSubstr("there is no tokenizer.ggml.merges"));
+  EXPECT_THAT(message([](GgufBuilder& b) {
+                b.u32s("tokenizer.ggml.token_type", {1, 2});
+              }),
               HasSubstr("tokenizer.ggml.token_type has 2 entries for 260 tokens"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.u32s("tokenizer.ggml.token_type", std::vector<std::uint32_t>(260, 7)); }),
+  EXPECT_THAT(message([](GgufBuilder& b) {
+                b.u32s("tokenizer.ggml.token_type", std::vector<std::uint32_t>(260, 7));
+              }),
               HasSubstr("tokenizer.ggml.token_type[0] is 7, expected 1 to 6"));
   EXPECT_THAT(message([](GgufBuilder& b) { b.text("tokenizer.ggml.model", "llama"); }),
               HasSubstr("tokenizer.ggml.scores has 0 entries for 260 tokens"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.u32("tokenizer.ggml.eos_token_id", 260); }), HasSubstr("tokenizer.ggml.eos_token_id"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.bos_token_id"); }),
-              HasSubstr("texts are to begin with a BOS token, but there is no tokenizer.ggml.bos_token_id"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.eos_token_id").boolean("tokenizer.ggml.add_eos_token", true); }),
-              HasSubstr("texts are to end with an EOS token, but there is no tokenizer.ggml.eos_token_id"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.u32("tokenizer.ggml.eos_token_id", 260); }),
+              HasSubstr("tokenizer.ggml.eos_token_id"));
+  EXPECT_THAT(
+      message([](GgufBuilder& b) { b.remove("tokenizer.ggml.bos_token_id"); }),
+      HasSubstr(
+          "texts are to begin with a BOS token, but there is no tokenizer.ggml.bos_token_id"));
+  EXPECT_THAT(
+      message([](GgufBuilder& b) {
+        b.remove("tokenizer.ggml.eos_token_id").boolean("tokenizer.ggml.add_eos_token", true);
+      }),
+      HasSubstr("texts are to end with an EOS token, but there is no tokenizer.ggml.eos_token_id"));
 }
 
 TEST(TokenizerFiles, AreWrittenForAFolder) {
   const TemporaryGguf file(small_file().u32("tokenizer.ggml.padding_token_id", 3).bytes());
   const Folder folder;
   EXPECT_THAT(write_tokenizer_files(GgufFile(file.path()), folder.path()),
-              testing::ElementsAre("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"));
+              testing::ElementsAre("tokenizer.json",
+                                   "tokenizer_config.json",
+                                   "special_tokens_map.json",
+                                   "generation_config.json"));
   const Tokenizer tokenizer = Tokenizer::from_json(read_json_file(folder / "tokenizer.json"), "");
   EXPECT_EQ(tokenizer.encode(" ab", {.special_ends = true}), (Ids{258, 257}));
   const Json config = read_json_file(folder / "tokenizer_config.json");
@@ -260,8 +298,10 @@ TEST(TokenizerFiles, NamedChatTemplatesBecomeAList) {
 TEST(TokenizerFiles, NothingIsWrittenForABadVocabulary) {
   const TemporaryGguf file(small_file().texts("tokenizer.ggml.merges", {"x y"}).bytes());
   const Folder folder;
-  EXPECT_THAT(message_of<FormatError>([&] { write_tokenizer_files(GgufFile(file.path()), folder.path()); }),
-              testing::HasSubstr("at /model/merges/0: expected tokens of the vocabulary, found 'xy', which is not in it"));
+  EXPECT_THAT(
+      message_of<FormatError>([&] { write_tokenizer_files(GgufFile(file.path()), folder.path()); }),
+      testing::HasSubstr(
+          "at /model/merges/0: expected tokens of the vocabulary, found 'xy', which is not in it"));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 

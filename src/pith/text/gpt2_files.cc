@@ -15,7 +15,8 @@ constexpr std::string_view kEndOfText = "<|endoftext|>";
 // Lines starting with "#version" are comments; those with a mere "#" are merges.
 Json read_merges(const std::filesystem::path& path) {
   const std::string text = read_text_file(path, kMaxMergesBytes);
-  if (valid_utf8_prefix(text) != text.size()) fail<FormatError>("{}: the text is not UTF-8", path.string());
+  if (valid_utf8_prefix(text) != text.size())
+    fail<FormatError>("{}: the text is not UTF-8", path.string());
   Json::array_t merges;
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -27,7 +28,8 @@ Json read_merges(const std::filesystem::path& path) {
     if (line.empty() || line.starts_with("#version")) continue;
     const std::size_t space = line.find(' ');
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
-      fail<FormatError>("{}:{}: expected two tokens with a space between", path.string(), line_number);
+      fail<FormatError>(
+          "{}:{}: expected two tokens with a space between", path.string(), line_number);
     merges.push_back(Json::array({line.substr(0, space), line.substr(space + 1)}));
   }
   return Json(std::move(merges));
@@ -35,10 +37,15 @@ Json read_merges(const std::filesystem::path& path) {
 
 }  // namespace
 
-Json tokenizer_json_from_gpt2_files(const std::filesystem::path& vocab, const std::filesystem::path& merges) {
+Json tokenizer_json_from_gpt2_files(const std::filesystem::path& vocab,
+                                    const std::filesystem::path& merges) {
   Json tokens = read_json_file(vocab);
-  if (!tokens.is_object()) fail<FormatError>("{}: expected an object of tokens and ids", vocab.string());
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  if (!tokens.is_object())
+    fail<FormatError>("{}: expected an object of tokens and ids", vocab.string());
+  const Json byte_level = {{"type", "ByteLevel"},
+                           {"add_prefix_space", false},
+                           {"trim_offsets", true},
+                           {"use_regex", true}};
   Json document = {{"version", "1.0"}};
   document["added_tokens"] = Json::array();
   if (const auto end = tokens.find(kEndOfText); end != tokens.end())

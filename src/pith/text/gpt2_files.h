@@ -7,7 +7,9 @@
 
 namespace pith {
 
-// The tokenizer.json document that says the same; <|endoftext|> is an added token if the vocabulary has it. Throws FormatError.
-Json tokenizer_json_from_gpt2_files(const std::filesystem::path& vocab, const std::filesystem::path& merges);
+// The tokenizer.json document that says the same; <|endoftext|> is an added token if the vocabulary
+// has it. Throws FormatError.
+Json tokenizer_json_from_gpt2_files(const std::filesystem::path& vocab,
+                                    const std::filesystem::path& merges);
 
 }  // namespace pith

@@ -10,20 +10,26 @@
 namespace pith {
 namespace {
 
-constexpr std::pair<std::string_view, NormalForm> kForms[] = {
-    {"NFC", NormalForm::kNfc}, {"NFD", NormalForm::kNfd}, {"NFKC", NormalForm::kNfkc}, {"NFKD", NormalForm::kNfkd}};
+constexpr std::pair<std::string_view, NormalForm> kForms[] = {{"NFC", NormalForm::kNfc},
+                                                              {"NFD", NormalForm::kNfd},
+                                                              {"NFKC", NormalForm::kNfkc},
+                                                              {"NFKD", NormalForm::kNfkd}};
 
 bool composes(NormalForm form) { return form == NormalForm::kNfc || form == NormalForm::kNfkc; }
-bool is_compatible(NormalForm form) { return form == NormalForm::kNfkc || form == NormalForm::kNfkd; }
+bool is_compatible(NormalForm form) {
+  return form == NormalForm::kNfkc || form == NormalForm::kNfkd;
+}
 
 // Text that cannot change: for NFC all below U+0300 (first bytes below 0xCC), else ASCII.
 bool is_surely_normal(std::string_view text, NormalForm form) {
   const unsigned char limit = form == NormalForm::kNfc ? 0xCC : 0x80;
-  return std::all_of(text.begin(), text.end(), [limit](char c) { return static_cast<unsigned char>(c) < limit; });
+  return std::all_of(
+      text.begin(), text.end(), [limit](char c) { return static_cast<unsigned char>(c) < limit; });
 }
 
 std::vector<utf8proc_int32_t> decomposed(std::string_view text, NormalForm form) {
-  const int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (is_compatible(form) ? UTF8PROC_COMPAT : 0);
+  const int options =
+      UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (is_compatible(form) ? UTF8PROC_COMPAT : 0);
   constexpr utf8proc_ssize_t kLongest = 32;  // the longest decomposition of one code point has 18
   std::vector<utf8proc_int32_t> points;
   points.reserve(text.size());
@@ -31,8 +37,11 @@ std::vector<utf8proc_int32_t> decomposed(std::string_view text, NormalForm form)
     const CodePoint point = code_point_at(text, at);
     utf8proc_int32_t parts[kLongest];
     int boundary = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point.value), parts, kLongest,
-                                               static_cast<utf8proc_option_t>(options), &boundary);
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point.value),
+                                               parts,
+                                               kLongest,
+                                               static_cast<utf8proc_option_t>(options),
+                                               &boundary);
     PITH_CHECK(count >= 0 && count <= kLongest);
     points.insert(points.end(), parts, parts + count);
     at += point.bytes;
@@ -40,12 +49,17 @@ std::vector<utf8proc_int32_t> decomposed(std::string_view text, NormalForm form)
   return points;
 }
 
-utf8proc_propval_t combining_class(utf8proc_int32_t point) { return utf8proc_get_property(point)->combining_class; }
+utf8proc_propval_t combining_class(utf8proc_int32_t point) {
+  return utf8proc_get_property(point)->combining_class;
+}
 
-// The canonical order of marks. utf8proc's own is an insertion sort: quadratic for a long run of marks.
+// The canonical order of marks. utf8proc's own is an insertion sort: quadratic for a long run of
+// marks.
 void order_marks(std::vector<utf8proc_int32_t>& points) {
   const auto is_starter = [](utf8proc_int32_t point) { return combining_class(point) == 0; };
-  const auto by_class = [](utf8proc_int32_t a, utf8proc_int32_t b) { return combining_class(a) < combining_class(b); };
+  const auto by_class = [](utf8proc_int32_t a, utf8proc_int32_t b) {
+    return combining_class(a) < combining_class(b);
+  };
   for (auto first = points.begin(); first != points.end();) {
     first = std::find_if_not(first, points.end(), is_starter);
     const auto last = std::find_if(first, points.end(), is_starter);
@@ -62,7 +76,8 @@ std::string normal_form(std::string_view text, NormalForm form) {
   order_marks(points);
   if (composes(form)) {
     constexpr int kOptions = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    const auto count = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
+    const auto count = utf8proc_normalize_utf32(points.data(),
+                                                static_cast<utf8proc_ssize_t>(points.size()),
                                                 static_cast<utf8proc_option_t>(kOptions));
     PITH_CHECK(count >= 0);
     points.resize(static_cast<std::size_t>(count));
@@ -92,13 +107,16 @@ void Normalizer::add(const JsonCursor& cursor) {
   } else if (name == "Prepend") {
     steps_.emplace_back(Prepend{cursor.at("prepend").string()});
   } else if (name == "Replace") {
-    steps_.emplace_back(Replace{Pattern::from_json(cursor.at("pattern")), cursor.at("content").string()});
+    steps_.emplace_back(
+        Replace{Pattern::from_json(cursor.at("pattern")), cursor.at("content").string()});
   } else {
     type.fail("a normalizer that Pith has: NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence");
   }
 }
 
-std::string_view Normalizer::apply(std::string_view text, std::string& storage, RegexScratch& scratch) const {
+std::string_view Normalizer::apply(std::string_view text,
+                                   std::string& storage,
+                                   RegexScratch& scratch) const {
   for (const Step& step : steps_) {
     if (const auto* form = std::get_if<NormalForm>(&step)) {
       if (is_surely_normal(text, *form)) continue;

@@ -1,4 +1,5 @@
-// Normalizers of tokenizer.json: Unicode normal forms, Prepend, Replace and sequences of them. Source: formats.md 3.3.
+// Normalizers of tokenizer.json: Unicode normal forms, Prepend, Replace and sequences of them.
+// Source: formats.md 3.3.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,8 @@ namespace pith {
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
-// Valid UTF-8 in, valid UTF-8 out; O(n log n) whatever the text. Unicode version: utf8proc's (15.0 in 2.8).
+// Valid UTF-8 in, valid UTF-8 out; O(n log n) whatever the text. Unicode version: utf8proc's (15.0
+// in 2.8).
 std::string normal_form(std::string_view text, NormalForm form);
 
 class Normalizer {

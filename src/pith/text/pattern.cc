@@ -5,7 +5,8 @@
 namespace pith {
 
 Regex regex_from_json(const JsonCursor& cursor) {
-  return in_context(fmt::format("{}: at {}", cursor.place(), cursor.pointer()), [&] { return Regex(cursor.string()); });
+  return in_context(fmt::format("{}: at {}", cursor.place(), cursor.pointer()),
+                    [&] { return Regex(cursor.string()); });
 }
 
 Pattern Pattern::from_json(const JsonCursor& cursor) {
@@ -21,13 +22,18 @@ Pattern Pattern::from_json(const JsonCursor& cursor) {
   return pattern;
 }
 
-void Pattern::for_each(std::string_view text, RegexScratch& scratch, const std::function<void(TextRange)>& use) const {
+void Pattern::for_each(std::string_view text,
+                       RegexScratch& scratch,
+                       const std::function<void(TextRange)>& use) const {
   if (regex_) return regex_->for_each(text, scratch, use);
-  for (std::size_t at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, at + literal_.size()))
+  for (std::size_t at = text.find(literal_); at != std::string_view::npos;
+       at = text.find(literal_, at + literal_.size()))
     use({at, at + literal_.size()});
 }
 
-std::string Pattern::replace_all(std::string_view text, std::string_view content, RegexScratch& scratch) const {
+std::string Pattern::replace_all(std::string_view text,
+                                 std::string_view content,
+                                 RegexScratch& scratch) const {
   std::string result;
   result.reserve(text.size());
   std::size_t end = 0;

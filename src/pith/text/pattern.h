@@ -17,11 +17,15 @@ class Pattern {
   static Pattern from_json(const JsonCursor& cursor);
 
   // All matches in `text`, in order, not overlapping.
-  void for_each(std::string_view text, RegexScratch& scratch, const std::function<void(TextRange)>& use) const;
-  std::string replace_all(std::string_view text, std::string_view content, RegexScratch& scratch) const;
+  void for_each(std::string_view text,
+                RegexScratch& scratch,
+                const std::function<void(TextRange)>& use) const;
+  std::string replace_all(std::string_view text,
+                          std::string_view content,
+                          RegexScratch& scratch) const;
 
  private:
-  std::string literal_;         // not empty if there is no regex
+  std::string literal_;  // not empty if there is no regex
   std::optional<Regex> regex_;
 };
 

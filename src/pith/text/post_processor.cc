@@ -8,10 +8,13 @@ namespace {
 
 constexpr std::size_t kMaxEnds = 64;
 
-void append_ids(const JsonCursor& special_tokens, const JsonCursor& piece, std::vector<std::int32_t>& ids) {
+void append_ids(const JsonCursor& special_tokens,
+                const JsonCursor& piece,
+                std::vector<std::int32_t>& ids) {
   const JsonCursor token = special_tokens.at(piece.at("id").string());
   for (const JsonCursor& id : token.at("ids").items()) {
-    if (ids.size() == kMaxEnds) piece.fail(fmt::format("at most {} special tokens", kMaxEnds), "more");
+    if (ids.size() == kMaxEnds)
+      piece.fail(fmt::format("at most {} special tokens", kMaxEnds), "more");
     ids.push_back(static_cast<std::int32_t>(id.integer(0, kMaxVocabulary - 1)));
   }
 }
@@ -22,7 +25,9 @@ SpecialEnds ends_of_template(const JsonCursor& cursor) {
   const JsonCursor single = cursor.at("single");
   for (const JsonCursor& piece : single.items()) {
     if (piece.has("SpecialToken")) {
-      append_ids(cursor.at("special_tokens"), piece.at("SpecialToken"), after_text ? ends.after : ends.before);
+      append_ids(cursor.at("special_tokens"),
+                 piece.at("SpecialToken"),
+                 after_text ? ends.after : ends.before);
       continue;
     }
     const JsonCursor sequence = piece.at("Sequence");
@@ -48,9 +53,11 @@ SpecialEnds special_ends_from_json(const std::optional<JsonCursor>& cursor) {
   const std::string name = type.string();
   if (name == "ByteLevel") return {};  // offsets only
   if (name == "TemplateProcessing") return ends_of_template(*cursor);
-  if (name != "Sequence") type.fail("a post-processor that Pith has: ByteLevel, TemplateProcessing, Sequence");
+  if (name != "Sequence")
+    type.fail("a post-processor that Pith has: ByteLevel, TemplateProcessing, Sequence");
   SpecialEnds ends;
-  for (const JsonCursor& step : cursor->at("processors").items()) ends = around(ends, special_ends_from_json(step));
+  for (const JsonCursor& step : cursor->at("processors").items())
+    ends = around(ends, special_ends_from_json(step));
   return ends;
 }
 

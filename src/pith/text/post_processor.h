@@ -14,8 +14,8 @@ struct SpecialEnds {
   std::vector<std::int32_t> before, after;
 };
 
-// Of the value under "post_processor"; nullopt for none. Ids are below kMaxVocabulary; whether they exist is for the
-// caller to see. Throws FormatError.
+// Of the value under "post_processor"; nullopt for none. Ids are below kMaxVocabulary; whether they
+// exist is for the caller to see. Throws FormatError.
 SpecialEnds special_ends_from_json(const std::optional<JsonCursor>& cursor);
 
 }  // namespace pith

@@ -8,13 +8,17 @@
 namespace pith {
 namespace {
 
-SpecialEnds ends(const Json& document) { return special_ends_from_json(JsonCursor(document, "t.json")); }
+SpecialEnds ends(const Json& document) {
+  return special_ends_from_json(JsonCursor(document, "t.json"));
+}
 Json special(const char* name) { return {{"SpecialToken", {{"id", name}, {"type_id", 0}}}}; }
 const Json kText = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
 Json template_of(const std::vector<Json>& single) {
   return {{"type", "TemplateProcessing"},
           {"single", single},
-          {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {1, 7}}}}, {"</s>", {{"id", "</s>"}, {"ids", Json::array({2})}}}}}};
+          {"special_tokens",
+           {{"<s>", {{"id", "<s>"}, {"ids", {1, 7}}}},
+            {"</s>", {{"id", "</s>"}, {"ids", Json::array({2})}}}}}};
 }
 using Ids = std::vector<std::int32_t>;
 
@@ -37,16 +41,25 @@ TEST(PostProcessor, LaterOnesGoAround) {
 }
 
 TEST(PostProcessor, ErrorsNameThePlace) {
-  const auto message = [](const Json& document) { return message_of<FormatError>([&] { ends(document); }); };
+  const auto message = [](const Json& document) {
+    return message_of<FormatError>([&] { ends(document); });
+  };
   EXPECT_EQ(message({{"type", "BertProcessing"}}),
-            "t.json: at /type: expected a post-processor that Pith has: ByteLevel, TemplateProcessing, Sequence, found "
+            "t.json: at /type: expected a post-processor that Pith has: ByteLevel, "
+            "TemplateProcessing, Sequence, found "
             "\"BertProcessing\"");
-  EXPECT_EQ(message(template_of({special("<x>"), kText})), "t.json: at /special_tokens: expected a value for '<x>', found none");
-  EXPECT_EQ(message(template_of({special("<s>")})), "t.json: at /single: expected the sequence A, found none");
-  EXPECT_THAT(message(template_of({kText, kText})), testing::HasSubstr("at /single/1/Sequence: expected the sequence A, once"));
-  EXPECT_THAT(message(template_of({Json{{"Sequence", {{"id", "B"}}}}})), testing::HasSubstr("expected the sequence A, once"));
-  EXPECT_THAT(message(template_of({Json{{"Other", 1}}})), testing::HasSubstr("expected a value for 'Sequence'"));
-  EXPECT_THAT(message(template_of(std::vector<Json>(40, special("<s>")))), testing::HasSubstr("expected at most 64 special tokens"));
+  EXPECT_EQ(message(template_of({special("<x>"), kText})),
+            "t.json: at /special_tokens: expected a value for '<x>', found none");
+  EXPECT_EQ(message(template_of({special("<s>")})),
+            "t.json: at /single: expected the sequence A, found none");
+  EXPECT_THAT(message(template_of({kText, kText})),
+              testing::HasSubstr("at /single/1/Sequence: expected the sequence A, once"));
+  EXPECT_THAT(message(template_of({Json{{"Sequence", {{"id", "B"}}}}})),
+              testing::HasSubstr("expected the sequence A, once"));
+  EXPECT_THAT(message(template_of({Json{{"Other", 1}}})),
+              testing::HasSubstr("expected a value for 'Sequence'"));
+  EXPECT_THAT(message(template_of(std::vector<Json>(40, special("<s>")))),
+              testing::HasSubstr("expected at most 64 special tokens"));
 }
 
 }  // namespace

@@ -58,8 +58,10 @@ std::vector<Segment> merge_with_next(std::vector<Segment> all) {
 std::vector<Segment> merge_alike(const std::vector<Segment>& all) {
   std::vector<Segment> merged;
   for (const Segment& segment : all) {
-    if (!merged.empty() && merged.back().is_match == segment.is_match) merged.back().range.end = segment.range.end;
-    else merged.push_back(segment);
+    if (!merged.empty() && merged.back().is_match == segment.is_match)
+      merged.back().range.end = segment.range.end;
+    else
+      merged.push_back(segment);
   }
   return merged;
 }
@@ -110,26 +112,34 @@ void PreTokenizer::add_split(const JsonCursor& cursor) {
       {"MergedWithNext", Behavior::kMergedWithNext},
       {"Contiguous", Behavior::kContiguous}};
   const JsonCursor behavior = cursor.at("behavior");
-  const auto* row = std::find_if(std::begin(kBehaviors), std::end(kBehaviors),
-                                 [name = behavior.string()](const auto& entry) { return entry.first == name; });
+  const auto* row = std::find_if(
+      std::begin(kBehaviors), std::end(kBehaviors), [name = behavior.string()](const auto& entry) {
+        return entry.first == name;
+      });
   if (row == std::end(kBehaviors))
     behavior.fail("Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous");
-  steps_.emplace_back(
-      Split{Pattern::from_json(cursor.at("pattern")), row->second, cursor.boolean_or("invert", false)});
+  steps_.emplace_back(Split{
+      Pattern::from_json(cursor.at("pattern")), row->second, cursor.boolean_or("invert", false)});
 }
 
 void PreTokenizer::add_metaspace(const JsonCursor& cursor) {
   Metaspace step{.replacement = cursor.string_or("replacement", "\xE2\x96\x81"),
-                 .scheme = cursor.boolean_or("add_prefix_space", true) ? PrependScheme::kAlways : PrependScheme::kNever,
+                 .scheme = cursor.boolean_or("add_prefix_space", true) ? PrependScheme::kAlways
+                                                                       : PrependScheme::kNever,
                  .splits = cursor.boolean_or("split", true)};
-  if (step.replacement.empty() || code_point_at(step.replacement, 0).bytes != step.replacement.size())
+  if (step.replacement.empty() ||
+      code_point_at(step.replacement, 0).bytes != step.replacement.size())
     cursor.at("replacement").fail("one character");
   if (const auto scheme = cursor.find("prepend_scheme")) {
     const std::string name = scheme->string();
-    if (name == "always") step.scheme = PrependScheme::kAlways;
-    else if (name == "first") step.scheme = PrependScheme::kFirst;
-    else if (name == "never") step.scheme = PrependScheme::kNever;
-    else scheme->fail("always, first or never");
+    if (name == "always")
+      step.scheme = PrependScheme::kAlways;
+    else if (name == "first")
+      step.scheme = PrependScheme::kFirst;
+    else if (name == "never")
+      step.scheme = PrependScheme::kNever;
+    else
+      scheme->fail("always, first or never");
   }
   steps_.emplace_back(std::move(step));
 }
@@ -143,7 +153,10 @@ void PreTokenizer::go(std::size_t index, const Piece& piece, const Run& run) con
   std::visit([&](const auto& step) { apply(step, index, piece, run); }, steps_[index]);
 }
 
-void PreTokenizer::apply(const ByteLevel& step, std::size_t index, const Piece& piece, const Run& run) const {
+void PreTokenizer::apply(const ByteLevel& step,
+                         std::size_t index,
+                         const Piece& piece,
+                         const Run& run) const {
   std::string prefixed;
   std::string_view text = piece.text;
   if (step.add_prefix_space && !text.starts_with(' ')) {
@@ -154,8 +167,10 @@ void PreTokenizer::apply(const ByteLevel& step, std::size_t index, const Piece& 
     if (range.begin == range.end) return;
     const std::string_view word = text.substr(range.begin, range.end - range.begin);
     const bool at_start = piece.at_start && range.begin == 0;
-    if (step.maps) go(index + 1, {bytes_to_characters(word), at_start}, run);
-    else go(index + 1, {word, at_start}, run);
+    if (step.maps)
+      go(index + 1, {bytes_to_characters(word), at_start}, run);
+    else
+      go(index + 1, {word, at_start}, run);
   };
   if (!step.regex) return emit({0, text.size()});
   std::size_t end = 0;
@@ -167,12 +182,19 @@ void PreTokenizer::apply(const ByteLevel& step, std::size_t index, const Piece& 
   emit({end, text.size()});
 }
 
-void PreTokenizer::apply(const Split& step, std::size_t index, const Piece& piece, const Run& run) const {
+void PreTokenizer::apply(const Split& step,
+                         std::size_t index,
+                         const Piece& piece,
+                         const Run& run) const {
   const auto emit = [&](TextRange range) {
     if (range.begin == range.end) return;
-    go(index + 1, {piece.text.substr(range.begin, range.end - range.begin), piece.at_start && range.begin == 0}, run);
+    go(index + 1,
+       {piece.text.substr(range.begin, range.end - range.begin),
+        piece.at_start && range.begin == 0},
+       run);
   };
-  if (step.behavior == Behavior::kIsolated) {  // the usual one, without a list; inverting changes nothing
+  if (step.behavior ==
+      Behavior::kIsolated) {  // the usual one, without a list; inverting changes nothing
     std::size_t end = 0;
     step.pattern.for_each(piece.text, run.scratch, [&](TextRange match) {
       emit({end, match.begin});
@@ -181,27 +203,41 @@ void PreTokenizer::apply(const Split& step, std::size_t index, const Piece& piec
     });
     return emit({end, piece.text.size()});
   }
-  std::vector<Segment> all = segments(piece.text.size(), [&](const std::function<void(TextRange)>& use) {
-    step.pattern.for_each(piece.text, run.scratch, use);
-  });
+  std::vector<Segment> all =
+      segments(piece.text.size(), [&](const std::function<void(TextRange)>& use) {
+        step.pattern.for_each(piece.text, run.scratch, use);
+      });
   if (step.inverted)
     for (Segment& segment : all) segment.is_match = !segment.is_match;
   switch (step.behavior) {
-    case Behavior::kIsolated: break;
-    case Behavior::kRemoved: std::erase_if(all, [](const Segment& segment) { return segment.is_match; }); break;
-    case Behavior::kMergedWithPrevious: all = merge_with_previous(all); break;
-    case Behavior::kMergedWithNext: all = merge_with_next(std::move(all)); break;
-    case Behavior::kContiguous: all = merge_alike(all); break;
+    case Behavior::kIsolated:
+      break;
+    case Behavior::kRemoved:
+      std::erase_if(all, [](const Segment& segment) { return segment.is_match; });
+      break;
+    case Behavior::kMergedWithPrevious:
+      all = merge_with_previous(all);
+      break;
+    case Behavior::kMergedWithNext:
+      all = merge_with_next(std::move(all));
+      break;
+    case Behavior::kContiguous:
+      all = merge_alike(all);
+      break;
   }
   for (const Segment& segment : all) emit(segment.range);
 }
 
-void PreTokenizer::apply(const Digits& step, std::size_t index, const Piece& piece, const Run& run) const {
+void PreTokenizer::apply(const Digits& step,
+                         std::size_t index,
+                         const Piece& piece,
+                         const Run& run) const {
   const std::string_view text = piece.text;
   std::size_t begin = 0;
   bool begin_is_digit = false;
   const auto emit_until = [&](std::size_t end) {
-    if (end > begin) go(index + 1, {text.substr(begin, end - begin), piece.at_start && begin == 0}, run);
+    if (end > begin)
+      go(index + 1, {text.substr(begin, end - begin), piece.at_start && begin == 0}, run);
     begin = end;
   };
   for (std::size_t at = 0; at < text.size();) {
@@ -214,21 +250,28 @@ void PreTokenizer::apply(const Digits& step, std::size_t index, const Piece& pie
   emit_until(text.size());
 }
 
-void PreTokenizer::apply(const Metaspace& step, std::size_t index, const Piece& piece, const Run& run) const {
+void PreTokenizer::apply(const Metaspace& step,
+                         std::size_t index,
+                         const Piece& piece,
+                         const Run& run) const {
   std::string text;
   text.reserve(piece.text.size() + piece.text.size() / 2);
   for (const char c : piece.text) {
-    if (c == ' ') text += step.replacement;
-    else text += c;
+    if (c == ' ')
+      text += step.replacement;
+    else
+      text += c;
   }
-  const bool may_prepend =
-      step.scheme == PrependScheme::kAlways || (step.scheme == PrependScheme::kFirst && piece.at_start);
+  const bool may_prepend = step.scheme == PrependScheme::kAlways ||
+                           (step.scheme == PrependScheme::kFirst && piece.at_start);
   if (may_prepend && !text.starts_with(step.replacement)) text.insert(0, step.replacement);
   if (!step.splits) return go(index + 1, {text, piece.at_start}, run);
   std::size_t begin = 0;
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find(step.replacement, begin + 1), text.size());
-    go(index + 1, {std::string_view(text).substr(begin, end - begin), piece.at_start && begin == 0}, run);
+    go(index + 1,
+       {std::string_view(text).substr(begin, end - begin), piece.at_start && begin == 0},
+       run);
     begin = end;
   }
 }

@@ -15,8 +15,8 @@ namespace pith {
 
 // A part of the text on its way through the steps.
 struct Piece {
-  std::string_view text;   // valid UTF-8, not empty
-  bool at_start = false;   // nothing of the original text stands before it
+  std::string_view text;  // valid UTF-8, not empty
+  bool at_start = false;  // nothing of the original text stands before it
 };
 using WordSink = std::function<void(std::string_view)>;
 
@@ -26,11 +26,12 @@ class PreTokenizer {
   // Of the value under "pre_tokenizer"; nullopt for none. Throws FormatError.
   static PreTokenizer from_json(const std::optional<JsonCursor>& cursor);
 
-  // Calls `word` for every word of the piece, in order; none is empty. The views live for the call only.
+  // Calls `word` for every word of the piece, in order; none is empty. The views live for the call
+  // only.
   void split(const Piece& piece, RegexScratch& scratch, const WordSink& word) const;
 
-  // The last step is ByteLevel. Its words are bytes as they are in the text; whoever needs them as characters
-  // applies bytes_to_characters.
+  // The last step is ByteLevel. Its words are bytes as they are in the text; whoever needs them as
+  // characters applies bytes_to_characters.
   bool ends_in_bytes() const { return ends_in_bytes_; }
 
  private:

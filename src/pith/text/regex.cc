@@ -13,8 +13,9 @@ namespace pith {
 namespace {
 
 constexpr std::size_t kMaxPatternBytes = std::size_t{64} << 10;
-// What JIT code may use for backtracking; simple repeats need none of it. Beyond, the interpreter takes over, whose limits
-// follow: enough for megabytes of text, and over in seconds for a pattern that explodes.
+// What JIT code may use for backtracking; simple repeats need none of it. Beyond, the interpreter
+// takes over, whose limits follow: enough for megabytes of text, and over in seconds for a pattern
+// that explodes.
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20;
 constexpr std::uint32_t kMatchLimit = 50'000'000;
 constexpr std::uint32_t kHeapLimitKib = 512 << 10;
@@ -65,42 +66,60 @@ struct Regex::Code {
 
 Regex::Regex(std::string_view pattern) : pattern_(pattern) {
   if (pattern.size() > kMaxPatternBytes)
-    fail<FormatError>("expected a pattern of at most {} bytes, found {}", kMaxPatternBytes, pattern.size());
+    fail<FormatError>(
+        "expected a pattern of at most {} bytes, found {}", kMaxPatternBytes, pattern.size());
   const std::string translated = pcre2_pattern(pattern);
-  constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+  constexpr std::uint32_t kOptions =
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
   const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
       pcre2_compile_context_create(nullptr), pcre2_compile_context_free);
   if (!context) throw std::bad_alloc();
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE position = 0;
-  pcre2_code* compiled =
-      pcre2_compile(units(translated), translated.size(), kOptions, &error, &position, context.get());
+  pcre2_code* compiled = pcre2_compile(
+      units(translated), translated.size(), kOptions, &error, &position, context.get());
   if (compiled == nullptr)
-    fail<FormatError>("the pattern '{}' does not compile: {} (byte {} of '{}')", pattern, engine_message(error), position,
+    fail<FormatError>("the pattern '{}' does not compile: {} (byte {} of '{}')",
+                      pattern,
+                      engine_message(error),
+                      position,
                       translated);
   const auto code = std::make_shared<Code>(compiled);
   code->has_jit = pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE) == 0;
   code_ = code;
 }
 
-std::optional<TextRange> Regex::find(std::string_view text, std::size_t from, RegexScratch& scratch) const {
+std::optional<TextRange> Regex::find(std::string_view text,
+                                     std::size_t from,
+                                     RegexScratch& scratch) const {
   const auto& handles = *scratch.handles_;
   int result = PCRE2_ERROR_JIT_STACKLIMIT;
   if (code_->has_jit && handles.stack != nullptr)
-    result = pcre2_jit_match(code_->handle, units(text), text.size(), from, 0, handles.match, handles.context);
+    result = pcre2_jit_match(
+        code_->handle, units(text), text.size(), from, 0, handles.match, handles.context);
   if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-    result = pcre2_match(code_->handle, units(text), text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, handles.match,
+    result = pcre2_match(code_->handle,
+                         units(text),
+                         text.size(),
+                         from,
+                         PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                         handles.match,
                          handles.context);
   if (result == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (result < 0)
-    fail<FormatError>("the pattern '{}' fails on a text of {} bytes, after byte {}: {}", pattern_, text.size(), from,
+    fail<FormatError>("the pattern '{}' fails on a text of {} bytes, after byte {}: {}",
+                      pattern_,
+                      text.size(),
+                      from,
                       engine_message(result));
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(handles.match);
   return TextRange{ends[0], ends[1]};
 }
 
-void Regex::for_each(std::string_view text, RegexScratch& scratch, const std::function<void(TextRange)>& use) const {
+void Regex::for_each(std::string_view text,
+                     RegexScratch& scratch,
+                     const std::function<void(TextRange)>& use) const {
   std::size_t from = 0;
   std::optional<std::size_t> last_end;
   while (from <= text.size()) {

@@ -29,18 +29,23 @@ struct TextRange {
   bool operator==(const TextRange&) const = default;
 };
 
-// A pattern in the dialect of the `tokenizers` library (Oniguruma), compiled once, with Unicode classes. Constructs that
-// the two engines read differently are translated, or refused by name. Immutable.
+// A pattern in the dialect of the `tokenizers` library (Oniguruma), compiled once, with Unicode
+// classes. Constructs that the two engines read differently are translated, or refused by name.
+// Immutable.
 class Regex {
  public:
   // Throws FormatError (without a place) if the pattern is malformed, refused or over 64 KiB.
   explicit Regex(std::string_view pattern);
 
-  // The first match in `text` (valid UTF-8) that starts at `from` or later. Throws FormatError when the engine gives up:
-  // a pattern that backtracks without end.
-  std::optional<TextRange> find(std::string_view text, std::size_t from, RegexScratch& scratch) const;
+  // The first match in `text` (valid UTF-8) that starts at `from` or later. Throws FormatError when
+  // the engine gives up: a pattern that backtracks without end.
+  std::optional<TextRange> find(std::string_view text,
+                                std::size_t from,
+                                RegexScratch& scratch) const;
   // All matches in order; an empty one directly after a match does not count.
-  void for_each(std::string_view text, RegexScratch& scratch, const std::function<void(TextRange)>& use) const;
+  void for_each(std::string_view text,
+                RegexScratch& scratch,
+                const std::function<void(TextRange)>& use) const;
 
   const std::string& pattern() const { return pattern_; }
 
@@ -50,7 +55,8 @@ class Regex {
   std::shared_ptr<const Code> code_;
 };
 
-// The same pattern in PCRE2's dialect (with PCRE2_UTF, PCRE2_UCP and PCRE2_MULTILINE). Throws FormatError.
+// The same pattern in PCRE2's dialect (with PCRE2_UTF, PCRE2_UCP and PCRE2_MULTILINE). Throws
+// FormatError.
 std::string pcre2_pattern(std::string_view oniguruma);
 
 }  // namespace pith

@@ -1,4 +1,5 @@
-// From Oniguruma's dialect to PCRE2's. The two agree on most of what tokenizers use; the differences:
+// From Oniguruma's dialect to PCRE2's. The two agree on most of what tokenizers use; the
+// differences:
 //   \s      PCRE2 counts U+180E as white space, Unicode and Oniguruma do not
 //   \w      Oniguruma: Alphabetic, M, Nd, Pc; PCRE2: L, N, underscore
 //   \h \v   hexadecimal digit and vertical tab there, classes of white space here
@@ -37,10 +38,15 @@ constexpr Escape kEscapes[] = {
     {'z', "\\z", ""},
     {'Z', "\\Z", ""},
 };
-constexpr std::string_view kGroups[] = {"(?:", "(?i:", "(?-i:", "(?=", "(?!", "(?<=", "(?<!", "(?>"};
+constexpr std::string_view kGroups[] = {
+    "(?:", "(?i:", "(?-i:", "(?=", "(?!", "(?<=", "(?<!", "(?>"};
 
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 class Translation {
  public:
@@ -54,7 +60,8 @@ class Translation {
 
  private:
   [[noreturn]] void refuse(std::string_view what) const {
-    fail<FormatError>("the pattern '{}' has {} at byte {}, which is not supported", pattern_, what, at_);
+    fail<FormatError>(
+        "the pattern '{}' has {} at byte {}, which is not supported", pattern_, what, at_);
   }
   std::string_view rest() const { return pattern_.substr(at_); }
   void copy(std::size_t bytes) {
@@ -107,7 +114,8 @@ void Translation::escape() {
   if (letter == 'u') return code_point(4);
   if (letter == 'x') return rest().starts_with("\\x{") ? braced_code_point() : code_point(2);
   if (!is_letter_or_digit(letter)) return copy(2);
-  const auto* known = std::find_if(std::begin(kEscapes), std::end(kEscapes),
+  const auto* known = std::find_if(std::begin(kEscapes),
+                                   std::end(kEscapes),
                                    [letter](const Escape& row) { return row.letter == letter; });
   const bool is_known = known != std::end(kEscapes) && !(in_class_ && known->inside.empty());
   if (!is_known) refuse(fmt::format("\\{}{}", letter, in_class_ ? " in a class" : ""));
@@ -118,14 +126,16 @@ void Translation::escape() {
 // \p{Name}, \P{Name}, \p{^Name}
 void Translation::property() {
   const std::size_t close = rest().find('}');
-  if (!rest().substr(2).starts_with("{") || close == std::string_view::npos) refuse("a property without braces");
+  if (!rest().substr(2).starts_with("{") || close == std::string_view::npos)
+    refuse("a property without braces");
   copy(close + 1);
 }
 
 // \uHHHH, \xHH
 void Translation::code_point(std::size_t digits) {
   const std::string_view hex = rest().substr(2, digits);
-  if (hex.size() != digits || !std::all_of(hex.begin(), hex.end(), is_hex)) refuse("a malformed code point");
+  if (hex.size() != digits || !std::all_of(hex.begin(), hex.end(), is_hex))
+    refuse("a malformed code point");
   result_ += fmt::format("\\x{{{}}}", hex);
   at_ += 2 + digits;
 }
@@ -141,17 +151,22 @@ void Translation::braced_code_point() {
 void Translation::group() {
   if (rest().starts_with("(*")) refuse("a verb '(*'");
   if (!rest().starts_with("(?")) return copy(1);
-  const auto* known = std::find_if(std::begin(kGroups), std::end(kGroups),
-                                   [this](std::string_view start) { return rest().starts_with(start); });
+  const auto* known =
+      std::find_if(std::begin(kGroups), std::end(kGroups), [this](std::string_view start) {
+        return rest().starts_with(start);
+      });
   if (known == std::end(kGroups)) refuse(fmt::format("a group '{}'", rest().substr(0, 3)));
   copy(known->size());
 }
 
 void Translation::repeat() {
   const std::size_t close = rest().find('}');
-  const std::string_view inside = rest().substr(1, close == std::string_view::npos ? close : close - 1);
-  const bool is_repeat = close != std::string_view::npos && !inside.empty() && inside.front() != ',' &&
-                         std::all_of(inside.begin(), inside.end(), [](char c) { return c == ',' || (c >= '0' && c <= '9'); });
+  const std::string_view inside =
+      rest().substr(1, close == std::string_view::npos ? close : close - 1);
+  const bool is_repeat =
+      close != std::string_view::npos && !inside.empty() && inside.front() != ',' &&
+      std::all_of(
+          inside.begin(), inside.end(), [](char c) { return c == ',' || (c >= '0' && c <= '9'); });
   if (!is_repeat) refuse("a '{' that starts no {n}, {n,} or {n,m}");
   copy(close + 1);
   if (rest().starts_with("+")) refuse("a '+' after '}'");

@@ -22,11 +22,13 @@ TEST(Regex, FindsUnicodeClasses) {
   EXPECT_EQ(matches(R"(\p{L}+)", "ab é日 1ж"), (Strings{"ab", "é日", "ж"}));
   EXPECT_EQ(matches(R"((?i:'s))", "'s 'S 'ſ"), (Strings{"'s", "'S", "'ſ"}));
   EXPECT_EQ(matches(R"([^\s\p{L}]+)", "a1-\u00a0b"), (Strings{"1-"}));
-  EXPECT_EQ(matches("x*", "axxb"), (Strings{"", "xx", ""}));  // as the regex crates: no empty match right after a match
+  EXPECT_EQ(matches("x*", "axxb"),
+            (Strings{"", "xx", ""}));  // as the regex crates: no empty match right after a match
 }
 
 TEST(Regex, ReadsEscapesAsOnigurumaDoes) {
-  EXPECT_EQ(matches(R"(\s)", "a\u180eb\u0085c\u2003"), (Strings{"\u0085", "\u2003"}));  // U+180E is not white space
+  EXPECT_EQ(matches(R"(\s)", "a\u180eb\u0085c\u2003"),
+            (Strings{"\u0085", "\u2003"}));  // U+180E is not white space
   EXPECT_EQ(matches(R"([\s])", "\u180e\u3000"), (Strings{"\u3000"}));
   EXPECT_EQ(matches(R"(\S)", "\u180e "), (Strings{"\u180e"}));
   EXPECT_EQ(matches(R"(\w+)", "a_1\u0301\u203f-½"), (Strings{"a_1\u0301\u203f"}));
@@ -39,21 +41,31 @@ TEST(Regex, ReadsEscapesAsOnigurumaDoes) {
 }
 
 TEST(Regex, RefusesWhatTheEnginesReadDifferently) {
-  const auto message = [](const std::string& pattern) { return message_of<FormatError>([&] { Regex regex(pattern); }); };
-  EXPECT_EQ(message("a{1,3}+"), "the pattern 'a{1,3}+' has a '+' after '}' at byte 6, which is not supported");
-  for (const char* pattern : {"[a[b]]", "[a&&b]", "[[:alpha:]]", "(?<name>a)", "(?i)a", "(?R)", "(*FAIL)", R"(\K)", R"(\1)", R"(\R)",
-                              R"([\W])", R"([\H])", R"(\Q.\E)", "a{,3}", "a{", "[]a]", "[a", R"(\p)", R"(\pL)", R"(\u12)", R"(\x{})",
-                              R"(\x{12)", "\\", R"(\bword)"})
+  const auto message = [](const std::string& pattern) {
+    return message_of<FormatError>([&] { Regex regex(pattern); });
+  };
+  EXPECT_EQ(message("a{1,3}+"),
+            "the pattern 'a{1,3}+' has a '+' after '}' at byte 6, which is not supported");
+  for (const char* pattern :
+       {"[a[b]]",   "[a&&b]",  "[[:alpha:]]", "(?<name>a)", "(?i)a",   "(?R)",
+        "(*FAIL)",  R"(\K)",   R"(\1)",       R"(\R)",      R"([\W])", R"([\H])",
+        R"(\Q.\E)", "a{,3}",   "a{",          "[]a]",       "[a",      R"(\p)",
+        R"(\pL)",   R"(\u12)", R"(\x{})",     R"(\x{12)",   "\\",      R"(\bword)"})
     EXPECT_THAT(message(pattern), testing::EndsWith("which is not supported")) << pattern;
 }
 
 TEST(Regex, ReportsWhatDoesNotCompile) {
-  const auto message = [](const std::string& pattern) { return message_of<FormatError>([&] { Regex regex(pattern); }); };
-  EXPECT_EQ(message("a("), "the pattern 'a(' does not compile: missing closing parenthesis (byte 2 of 'a(')");
+  const auto message = [](const std::string& pattern) {
+    return message_of<FormatError>([&] { Regex regex(pattern); });
+  };
+  EXPECT_EQ(message("a("),
+            "the pattern 'a(' does not compile: missing closing parenthesis (byte 2 of 'a(')");
   EXPECT_THAT(message("*"), testing::HasSubstr("does not compile"));
   EXPECT_THAT(message(R"(\p{Nonsense})"), testing::HasSubstr("does not compile"));
-  EXPECT_THAT(message(std::string(1000, '(') + std::string(1000, ')')), testing::HasSubstr("does not compile"));
-  EXPECT_EQ(message(std::string(70000, 'a')), "expected a pattern of at most 65536 bytes, found 70000");
+  EXPECT_THAT(message(std::string(1000, '(') + std::string(1000, ')')),
+              testing::HasSubstr("does not compile"));
+  EXPECT_EQ(message(std::string(70000, 'a')),
+            "expected a pattern of at most 65536 bytes, found 70000");
 }
 
 // A million spaces are one match less the last; nothing is cut short by the stack of JIT code.
@@ -69,7 +81,8 @@ TEST(Regex, LongRunsAreMatchedWhole) {
   EXPECT_EQ(llama3.find(letters, 0, scratch), (TextRange{0, letters.size()}));
 }
 
-// Groups that repeat need stack for each round: 8 MiB is not enough here, and the interpreter finishes the job.
+// Groups that repeat need stack for each round: 8 MiB is not enough here, and the interpreter
+// finishes the job.
 TEST(Regex, InterpreterTakesOverWhenTheStackEnds) {
   const std::string text(300'000, 'a');
   RegexScratch scratch;
@@ -79,9 +92,11 @@ TEST(Regex, InterpreterTakesOverWhenTheStackEnds) {
 TEST(Regex, GivingUpIsAnError) {
   RegexScratch scratch;
   const Regex regex("(a+a+)+b");
-  EXPECT_THAT(message_of<FormatError>([&] { regex.find(std::string(60, 'a') + "cb", 0, scratch); }),
-              testing::AllOf(testing::HasSubstr("the pattern '(a+a+)+b' fails on a text of 62 bytes, after byte 0: "),
-                             testing::HasSubstr("limit exceeded")));
+  EXPECT_THAT(
+      message_of<FormatError>([&] { regex.find(std::string(60, 'a') + "cb", 0, scratch); }),
+      testing::AllOf(
+          testing::HasSubstr("the pattern '(a+a+)+b' fails on a text of 62 bytes, after byte 0: "),
+          testing::HasSubstr("limit exceeded")));
 }
 
 }  // namespace

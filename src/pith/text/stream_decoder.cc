@@ -8,10 +8,12 @@ namespace pith {
 std::string StreamDecoder::certain_text() const {
   const auto& state = *tokenizer_.state_;
   switch (state.decoder.growth()) {
-    case Decoder::Growth::kAtEnd: return {};
+    case Decoder::Growth::kAtEnd:
+      return {};
     case Decoder::Growth::kBytes: {
       const std::string bytes = Decoder::decode_bytes(state.tokens(ids_, skip_special_));
-      return replace_invalid_utf8(std::string_view(bytes).substr(0, bytes.size() - incomplete_utf8_tail(bytes)));
+      return replace_invalid_utf8(
+          std::string_view(bytes).substr(0, bytes.size() - incomplete_utf8_tail(bytes)));
     }
     case Decoder::Growth::kTokens: {
       std::vector<std::string> tokens = state.tokens(ids_, skip_special_);
@@ -30,8 +32,8 @@ std::string StreamDecoder::push(std::int32_t id) {
   const std::string certain = certain_text();
   std::string news = certain.substr(emitted_bytes_);
   emitted_bytes_ = certain.size();
-  // The window may start anew where nothing waits and the last token has a text of its own: then what a decoder does at the
-  // start of a text falls on that token and not on the next.
+  // The window may start anew where nothing waits and the last token has a text of its own: then
+  // what a decoder does at the start of a text falls on that token and not on the next.
   if (certain.empty() || certain != tokenizer_.decode(ids_, skip_special_)) return news;
   const std::string last = tokenizer_.decode(std::span(&id, 1), skip_special_);
   if (last.empty()) return news;

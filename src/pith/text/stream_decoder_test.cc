@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 
 #include "pith/base/random.h"
-#include "pith/base/utf8.h"
 #include "pith/base/test_support.h"
+#include "pith/base/utf8.h"
 #include "pith/text/text_test_support.h"
 #include "pith/text/tokenizer.h"
 
@@ -30,7 +30,8 @@ using Parts = std::vector<std::string>;
 
 TEST(StreamDecoder, HoldsBackIncompleteCharacters) {
   const Tokenizer tokenizer = Tokenizer::from_json(byte_level_document({}), "t.json");
-  EXPECT_EQ(stream(tokenizer, {'a', 0xE2, 0x82, 0xAC, 'b'}).parts, (Parts{"a", "", "", "€", "b", ""}));
+  EXPECT_EQ(stream(tokenizer, {'a', 0xE2, 0x82, 0xAC, 'b'}).parts,
+            (Parts{"a", "", "", "€", "b", ""}));
   EXPECT_EQ(stream(tokenizer, {0xE2, 0x82, 'b'}).parts, (Parts{"", "", "\ufffdb", ""}));
   EXPECT_EQ(stream(tokenizer, {'a', 0xE2}).parts, (Parts{"a", "", "\ufffd"}));
   EXPECT_EQ(stream(tokenizer, {}).parts, (Parts{""}));
@@ -38,7 +39,8 @@ TEST(StreamDecoder, HoldsBackIncompleteCharacters) {
 
 TEST(StreamDecoder, HoldsBackRunsOfByteTokens) {
   EXPECT_EQ(stream(llama(), {262, 0xC3 + 3, 0xA9 + 3, 260}).parts, (Parts{"a", "", "", "éa", ""}));
-  EXPECT_EQ(stream(llama(), {262, 0xC3 + 3, 0xA9 + 3, 0xFF + 3}).parts, (Parts{"a", "", "", "", "\ufffd\ufffd\ufffd"}));
+  EXPECT_EQ(stream(llama(), {262, 0xC3 + 3, 0xA9 + 3, 0xFF + 3}).parts,
+            (Parts{"a", "", "", "", "\ufffd\ufffd\ufffd"}));
 }
 
 TEST(StreamDecoder, StripsTheSpaceAtTheStartOnly) {
@@ -53,14 +55,18 @@ TEST(StreamDecoder, LeavesOutSpecialTokensOnRequest) {
 
 TEST(StreamDecoder, PartsAreDecodeOfTheWhole) {
   Json all_at_end = llama_document({"▁", "a", "b"}, {{"▁", "a"}, {"▁", "▁"}});
-  all_at_end["decoder"]["decoders"].push_back({{"type", "Strip"}, {"content", " "}, {"start", 0}, {"stop", 1}});
+  all_at_end["decoder"]["decoders"].push_back(
+      {{"type", "Strip"}, {"content", " "}, {"start", 0}, {"stop", 1}});
   Json metaspace = llama_document({"▁", "a", "b"}, {{"▁", "a"}, {"▁", "▁"}});
   metaspace["decoder"] = {{"type", "Metaspace"}};
   Json none = llama_document({"▁", "a", "b"}, {{"▁", "a"}, {"▁", "▁"}});
   none.erase("decoder");
-  const Tokenizer tokenizers[] = {Tokenizer::from_json(byte_level_document({{"Ã", "©"}, {"©", "Ã"}}), ""), llama(),
-                                  Tokenizer::from_json(all_at_end, ""), Tokenizer::from_json(metaspace, ""),
-                                  Tokenizer::from_json(none, "")};
+  const Tokenizer tokenizers[] = {
+      Tokenizer::from_json(byte_level_document({{"Ã", "©"}, {"©", "Ã"}}), ""),
+      llama(),
+      Tokenizer::from_json(all_at_end, ""),
+      Tokenizer::from_json(metaspace, ""),
+      Tokenizer::from_json(none, "")};
   const Random random(3, 9);
   std::uint64_t draw = 0;
   for (const Tokenizer& tokenizer : tokenizers)
@@ -69,12 +75,14 @@ TEST(StreamDecoder, PartsAreDecodeOfTheWhole) {
       const auto length = random.below(draw++, 25);
       while (ids.size() < length) {  // mostly the tokens above the bytes
         const bool is_byte = random.below(draw++, 3) == 0;
-        ids.push_back(static_cast<std::int32_t>(is_byte ? 0x80 + random.below(draw++, 0x80)
-                                                        : tokenizer.size() - 1 - random.below(draw++, 5)));
+        ids.push_back(
+            static_cast<std::int32_t>(is_byte ? 0x80 + random.below(draw++, 0x80)
+                                              : tokenizer.size() - 1 - random.below(draw++, 5)));
       }
       const Streamed streamed = stream(tokenizer, ids);
       EXPECT_EQ(streamed.text, tokenizer.decode(ids)) << testing::PrintToString(ids);
-      for (const std::string& part : streamed.parts) EXPECT_EQ(valid_utf8_prefix(part), part.size());
+      for (const std::string& part : streamed.parts)
+        EXPECT_EQ(valid_utf8_prefix(part), part.size());
     }
 }
 

@@ -32,7 +32,8 @@ Json chat_template_json(const GgufFile& gguf) {
   if (main) templates.push_back({{"name", "default"}, {"template", *main}});
   for (const std::string& name : *names)
     if (name != "default")
-      templates.push_back({{"name", name}, {"template", gguf.string("tokenizer.chat_template." + name)}});
+      templates.push_back(
+          {{"name", name}, {"template", gguf.string("tokenizer.chat_template." + name)}});
   return templates;
 }
 
@@ -41,7 +42,8 @@ Json tokenizer_config_json(const GgufFile& gguf, const GgufVocabulary& vocabular
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
   config["clean_up_tokenization_spaces"] = false;
   const std::string context_key = gguf.string("general.architecture") + ".context_length";
-  if (const auto context = gguf.find_integer(context_key, 1, kMaxContext)) config["model_max_length"] = *context;
+  if (const auto context = gguf.find_integer(context_key, 1, kMaxContext))
+    config["model_max_length"] = *context;
   if (Json chat_template = chat_template_json(gguf); !chat_template.is_null())
     config["chat_template"] = std::move(chat_template);
   return config;
@@ -58,7 +60,8 @@ Json generation_config_json(const GgufVocabulary& vocabulary) {
 
 }  // namespace
 
-std::vector<std::string> write_tokenizer_files(const GgufFile& gguf, const std::filesystem::path& folder) {
+std::vector<std::string> write_tokenizer_files(const GgufFile& gguf,
+                                               const std::filesystem::path& folder) {
   const GgufVocabulary vocabulary = read_gguf_vocabulary(gguf);
   const Json tokenizer = tokenizer_json_from_gguf(gguf);
   Tokenizer::from_json(tokenizer, gguf.place());  // a file that does not load is not written

@@ -18,15 +18,23 @@ struct Document {
 };
 
 Document tokenizer_document(const Checkpoint& checkpoint) {
-  if (checkpoint.gguf() != nullptr) return {tokenizer_json_from_gguf(*checkpoint.gguf()), checkpoint.gguf()->place()};
-  const fs::path folder = fs::is_directory(checkpoint.path()) ? checkpoint.path() : checkpoint.path().parent_path();
-  const fs::path whole = folder / "tokenizer.json", vocab = folder / "vocab.json", merges = folder / "merges.txt";
+  if (checkpoint.gguf() != nullptr)
+    return {tokenizer_json_from_gguf(*checkpoint.gguf()), checkpoint.gguf()->place()};
+  const fs::path folder =
+      fs::is_directory(checkpoint.path()) ? checkpoint.path() : checkpoint.path().parent_path();
+  const fs::path whole = folder / "tokenizer.json", vocab = folder / "vocab.json",
+                 merges = folder / "merges.txt";
   if (fs::exists(whole)) return {read_json_file(whole), whole.string()};
   if (!fs::exists(vocab) || !fs::exists(merges))
-    fail<FormatError>("{}: there is no tokenizer: neither tokenizer.json nor vocab.json with merges.txt", folder.string());
+    fail<FormatError>(
+        "{}: there is no tokenizer: neither tokenizer.json nor vocab.json with merges.txt",
+        folder.string());
   if (checkpoint.spec().family != Family::kGpt2)
-    fail<FormatError>("{}: vocab.json and merges.txt do not say how a {} model cuts text into words; tokenizer.json is needed",
-                      folder.string(), to_string(checkpoint.spec().family));
+    fail<FormatError>(
+        "{}: vocab.json and merges.txt do not say how a {} model cuts text into words; "
+        "tokenizer.json is needed",
+        folder.string(),
+        to_string(checkpoint.spec().family));
   return {tokenizer_json_from_gpt2_files(vocab, merges), vocab.string()};
 }
 
@@ -37,8 +45,10 @@ Tokenizer Tokenizer::of(const Checkpoint& checkpoint) {
   const auto state = State::from_json(document.json, document.place);
   const auto vocab = static_cast<std::size_t>(checkpoint.spec().vocab);
   if (state->size > vocab)
-    fail<FormatError>("{}: the largest token id is {}, but the model's vocabulary has {} ids", document.place,
-                      state->size - 1, vocab);
+    fail<FormatError>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
+                      document.place,
+                      state->size - 1,
+                      vocab);
   state->decode_limit = vocab;
   return Tokenizer(state);
 }

@@ -20,7 +20,8 @@ struct EncodeScratch {
   BpeScratch bpe;
 };
 
-// Scratches that wait for the next call, so that word caches outlive calls; at most as many as calls ran at once.
+// Scratches that wait for the next call, so that word caches outlive calls; at most as many as
+// calls ran at once.
 class ScratchPool {
  public:
   std::unique_ptr<EncodeScratch> take() {
@@ -40,7 +41,8 @@ class ScratchPool {
   }
 
  private:
-  static constexpr std::size_t kMaxKeptSymbols = std::size_t{1} << 16;  // one huge word must not cost memory for ever
+  static constexpr std::size_t kMaxKeptSymbols =
+      std::size_t{1} << 16;  // one huge word must not cost memory for ever
   std::mutex mutex_;
   std::vector<std::unique_ptr<EncodeScratch>> waiting_;
 };
@@ -55,15 +57,19 @@ struct Tokenizer::State {
   AddedTokens added;
   SpecialEnds ends;
   Decoder decoder;
-  std::size_t size = 0;         // largest id plus one, of tokens and added tokens
+  std::size_t size = 0;  // largest id plus one, of tokens and added tokens
   std::size_t num_tokens = 0;
-  std::size_t decode_limit = 0; // ids below it may be decoded: those of the model, which may have more
+  std::size_t decode_limit =
+      0;  // ids below it may be decoded: those of the model, which may have more
   std::shared_ptr<ScratchPool> pool = std::make_shared<ScratchPool>();
 
   // nullopt for gaps.
   std::optional<std::string_view> token(std::int32_t id) const;
   std::vector<std::string> tokens(std::span<const std::int32_t> ids, bool skip_special) const;
-  void encode(std::string_view text, bool parse_special, EncodeScratch& scratch, std::vector<std::int32_t>& ids) const;
+  void encode(std::string_view text,
+              bool parse_special,
+              EncodeScratch& scratch,
+              std::vector<std::int32_t>& ids) const;
 };
 
 }  // namespace pith

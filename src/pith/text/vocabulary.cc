@@ -34,7 +34,8 @@ void Vocabulary::grow_table(std::size_t tokens) {
 
 std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) const {
   std::size_t slot = hash & (slots_.size() - 1);
-  while (slots_[slot].id >= 0 && (slots_[slot].hash != hash || this->token(slots_[slot].id) != token))
+  while (slots_[slot].id >= 0 &&
+         (slots_[slot].hash != hash || this->token(slots_[slot].id) != token))
     slot = (slot + 1) & (slots_.size() - 1);
   return slot;
 }
@@ -64,7 +65,8 @@ Vocabulary::Added Vocabulary::add(std::string_view token, std::int32_t id) {
 std::optional<std::string_view> Vocabulary::token(std::int32_t id) const {
   const auto index = static_cast<std::size_t>(id);
   if (id < 0 || index >= by_id_.size() || by_id_[index].bytes < 0) return std::nullopt;
-  return std::string_view(text_).substr(by_id_[index].begin, static_cast<std::size_t>(by_id_[index].bytes));
+  return std::string_view(text_).substr(by_id_[index].begin,
+                                        static_cast<std::size_t>(by_id_[index].bytes));
 }
 
 }  // namespace pith

@@ -36,7 +36,8 @@ class WordCache {
 
  private:
   static constexpr std::size_t kMaxBytes = 30, kMaxIds = 8;
-  static constexpr std::size_t kNumSlots = std::size_t{1} << 15;  // 2 MiB: the second-level cache of a core
+  static constexpr std::size_t kNumSlots = std::size_t{1}
+                                           << 15;  // 2 MiB: the second-level cache of a core
   struct Slot {
     std::uint8_t num_bytes = 0, num_ids = 0;  // a word has at least one byte, so 0 means empty
     std::array<char, kMaxBytes> bytes{};
@@ -45,7 +46,9 @@ class WordCache {
   static_assert(sizeof(Slot) == 64, "one cache line a slot");
 
   static bool fits(std::string_view word) { return !word.empty() && word.size() <= kMaxBytes; }
-  static std::size_t slot_of(std::string_view word) { return std::hash<std::string_view>{}(word) & (kNumSlots - 1); }
+  static std::size_t slot_of(std::string_view word) {
+    return std::hash<std::string_view>{}(word) & (kNumSlots - 1);
+  }
 
   std::vector<Slot> slots_;
 };

@@ -1,4 +1,5 @@
-// int8 weights with one scale a row, met by activations quantized to int8 a token: real integer products.
+// int8 weights with one scale a row, met by activations quantized to int8 a token: real integer
+// products.
 #pragma once
 
 #include "pith/model/weight/weight_form.h"

@@ -13,8 +13,8 @@
 namespace pith {
 namespace {
 
-// Dequantized weights held at a time: 8 MiB stays near the caches, and a product of that many rows is still
-// large enough for the GEMM to run at its full rate.
+// Dequantized weights held at a time: 8 MiB stays near the caches, and a product of that many rows
+// is still large enough for the GEMM to run at its full rate.
 constexpr std::size_t kPieceElements = std::size_t{2} << 20;
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A frozen weight that stays in its Encoding; pieces of rows are dequantized while they are multiplied.
+// A frozen weight that stays in its Encoding; pieces of rows are dequantized while they are
+// multiplied.
 #pragma once
 
 #include "pith/model/weight/weight_form.h"

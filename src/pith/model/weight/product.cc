@@ -8,7 +8,8 @@
 namespace pith {
 namespace {
 
-// Below this many tokens both libraries are bound by reading the weight, and oneDNN's set-up costs more than it gains.
+// Below this many tokens both libraries are bound by reading the weight, and oneDNN's set-up costs
+// more than it gains.
 constexpr std::int64_t kFewTokens = 16;
 
 bool onednn_is_faster() {
@@ -30,12 +31,12 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
                              .typed<Signature>();
-  return op.call(x, weight, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
+  return op.call(
+      x, weight, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
 }
 
 bool goes_to_onednn(const at::Tensor& x, const at::Tensor& weight) {
-  return onednn_is_faster() && !needs_gradient(x, weight) &&
-         x.numel() >= kFewTokens * x.size(-1);
+  return onednn_is_faster() && !needs_gradient(x, weight) && x.numel() >= kFewTokens * x.size(-1);
 }
 
 }  // namespace

@@ -25,8 +25,9 @@ std::vector<float> random_weight(std::size_t count) {
 struct Case {
   std::string name;
   PackedMatrix matrix;
-  // Bound of |forward - x dense^T| over the largest |value|: rounding of sums, or for int8 activations half a step of
-  // 1/127 for each of kIn inputs that add up like random signs (5 sigma).
+  // Bound of |forward - x dense^T| over the largest |value|: rounding of sums, or for int8
+  // activations half a step of 1/127 for each of kIn inputs that add up like random signs (5
+  // sigma).
   double bound = 1e-5;
 };
 
@@ -99,7 +100,8 @@ TEST(DynamicInt8, WorkedExample) {
   const std::vector<float> w{1, -0.4F, 0.3F, 0.25F, 2, -0.9F};
   PackedMatrix matrix = quantize_group_int(source_of(MatrixView<const float>(w.data(), 2, 3)), {});
   matrix.activation = ActivationQuantization::kDynamicInt8Token;
-  const at::Tensor x = at::tensor(std::vector<float>{0.6F, -1, 0.25F, 2, 0.25F, -0.75F}).view({2, 3});
+  const at::Tensor x =
+      at::tensor(std::vector<float>{0.6F, -1, 0.25F, 2, 0.25F, -0.75F}).view({2, 3});
   const at::Tensor y = make_frozen_form(matrix)->forward(x);
   const at::Tensor expected =
       at::tensor(std::vector<float>{1.0753922F, -2.0753922F, 1.6726393F, 1.6864034F}).view({2, 2});
@@ -141,11 +143,12 @@ TEST(DenseForm, GradientsReachExactlyWhatIsTrainable) {
 TEST(PackedForm, PiecesOfALargeMatrixGiveTheSameProduct) {
   const std::size_t rows = 5000, cols = 1000;  // several pieces
   const std::vector<float> w = random_weight(rows * cols);
-  const auto form =
-      make_frozen_form(quantize_group_int(source_of(MatrixView<const float>(w.data(), rows, cols)), {}));
+  const auto form = make_frozen_form(
+      quantize_group_int(source_of(MatrixView<const float>(w.data(), rows, cols)), {}));
   const at::Tensor x = at::randn({3, static_cast<std::int64_t>(cols)});
   const at::Tensor expected = at::linear(x, form->dense());
-  EXPECT_LE(((form->forward(x) - expected).abs().max() / expected.abs().max()).item<double>(), 1e-5);
+  EXPECT_LE(((form->forward(x) - expected).abs().max() / expected.abs().max()).item<double>(),
+            1e-5);
 }
 
 }  // namespace
