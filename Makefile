@@ -62,8 +62,12 @@ gcc: setup
 	cmake --build build/gcc -j $(JOBS)
 	ctest --test-dir build/gcc --output-on-failure
 
+# What this machine can do, and the codecs against copying; speeds are ratios of one run.
 bench: programs
+	cmake --preset release -DPITH_BENCH=ON
+	cmake --build $(RELEASE) -j $(JOBS) --target codec_bench
 	$(RELEASE)/pith bench peak
+	$(RELEASE)/codec_bench --benchmark_min_time=0.3
 
 clean:
 	rm -rf build

@@ -92,6 +92,12 @@ class Eval(ProgramTest):
             self.assertEqual(result["convention"], convention)
             self.assertGreater(result["perplexity"], 1)
 
+    def test_ids_need_no_tokenizer(self):
+        lines = self.folder / "ids.jsonl"
+        lines.write_text("".join(json.dumps({"ids": [i % 96 for i in range(40)]}) + "\n" for _ in range(2)))
+        result = self.json("eval", self.model(tokenizer=False), "--perplexity", lines, "--window", "16")
+        self.assertEqual((result["tokens"], result["windows"], result["bos"]), (80, 5, "none"))
+
     def test_wrong_protocols(self):
         model, text = self.model(), self.text("abc")
         self.assertIn("context of 64", self.error("eval", model, "--perplexity", text, "--window", "65"))

@@ -12,7 +12,6 @@
 #include "pith/evaluation/perplexity.h"
 #include "pith/formats/safetensors.h"
 #include "pith/text/dataset.h"
-#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -26,11 +25,11 @@ struct ScoreRequest {
   std::vector<std::int32_t> ids;
 };
 
-// Turns records into ids; the tokenizer is opened only when a line holds text.
+// Turns records into checked ids.
 class RequestMaker {
  public:
   RequestMaker(const Checkpoint& checkpoint, const ScoreOptions& options)
-      : checkpoint_(checkpoint), options_(options) {}
+      : checkpoint_(checkpoint), options_(options), tokenizer_(checkpoint) {}
 
   ScoreRequest make(const JsonlRecord& record) {
     const std::string place = fmt::format("{}: line {}", options_.input.string(), record.line + 1);
@@ -47,14 +46,13 @@ class RequestMaker {
   }
 
  private:
-  std::vector<std::int32_t> encode(const std::string& text) {
-    if (!tokenizer_) tokenizer_.emplace(Tokenizer::of(checkpoint_));
-    return tokenizer_->encode(text, {.special_ends = options_.special});
+  std::vector<std::int32_t> encode(const std::string& text) const {
+    return tokenizer_.get().encode(text, {.special_ends = options_.special});
   }
 
   const Checkpoint& checkpoint_;
   const ScoreOptions& options_;
-  std::optional<Tokenizer> tokenizer_;
+  LazyTokenizer tokenizer_;
 };
 
 // The k most likely tokens of a row of logits with their log-probabilities, most likely first,

@@ -20,14 +20,14 @@ std::vector<PageText> pieces_of(Convention convention, std::string_view text) {
 
 std::vector<Document> documents_of(const std::filesystem::path& path,
                                    Convention convention,
-                                   const Tokenizer& tokenizer,
+                                   const LazyTokenizer& tokenizer,
                                    std::int64_t vocab) {
   const bool apart = convention == Convention::kLmEval || convention == Convention::kPerLine;
   std::vector<Document> documents;
   if (apart && path.extension() != ".jsonl") {
     const std::string text = read_text_file(path, kMaxTextBytes);
     for (const PageText& piece : pieces_of(convention, text))
-      documents.push_back({tokenizer.encode(piece.text), piece.words, piece.bytes});
+      documents.push_back({tokenizer.get().encode(piece.text), piece.words, piece.bytes});
     return documents;
   }
   const TokenStream stream = read_token_stream(path, tokenizer, vocab);
@@ -44,12 +44,15 @@ std::vector<Document> documents_of(const std::filesystem::path& path,
 }
 
 // lm-eval and Hugging Face's evaluate put the model's BOS in front even where its tokenizer adds
-// none; the other conventions begin as the tokenizer does.
+// none; the other conventions begin as the tokenizer does. A data set of ids alone is taken as it
+// is.
 std::optional<std::int32_t> bos_of(Convention convention,
-                                   const Tokenizer& tokenizer,
+                                   const LazyTokenizer& tokenizer,
                                    const DecoderSpec& spec) {
   const bool always = convention == Convention::kLmEval || convention == Convention::kPerLine;
-  if (tokenizer.bos_id() || !always || !spec.bos_id) return tokenizer.bos_id();
+  std::optional<std::int32_t> own;
+  if (tokenizer.opened()) own = tokenizer.get().bos_id();
+  if (own || !always || !spec.bos_id) return own;
   return static_cast<std::int32_t>(*spec.bos_id);
 }
 
@@ -59,7 +62,7 @@ PreparedText prepare_text(const std::filesystem::path& text,
                           const ProtocolOptions& protocol,
                           const Checkpoint& model,
                           std::int64_t context) {
-  const Tokenizer tokenizer = Tokenizer::of(model);
+  const LazyTokenizer tokenizer(model);
   PreparedText prepared;
   prepared.options = {.convention = protocol.convention,
                       .window = protocol.window.value_or(std::min(kDefaultWindow, context)),

@@ -82,19 +82,19 @@ void read_jsonl(const std::filesystem::path& path,
 }
 
 TokenStream read_token_stream(const std::filesystem::path& text,
-                              const Tokenizer& tokenizer,
+                              const LazyTokenizer& tokenizer,
                               std::int64_t vocab) {
   TokenStream stream;
   if (text.extension() == ".jsonl") {
     read_jsonl(text, vocab, [&](const JsonlRecord& record) {
       const std::vector<std::int32_t> ids =
-          record.ids ? *record.ids : tokenizer.encode(*record.text);
+          record.ids ? *record.ids : tokenizer.get().encode(*record.text);
       stream.ids.insert(stream.ids.end(), ids.begin(), ids.end());
       stream.document_ends.push_back(stream.ids.size());
     });
   } else {
     const MappedFile file(text);
-    stream.ids = tokenizer.encode(as_text(file.bytes()));
+    stream.ids = tokenizer.get().encode(as_text(file.bytes()));
     stream.document_ends.push_back(stream.ids.size());
   }
   if (stream.ids.empty()) fail<FormatError>("{}: there are no tokens in it", text.string());

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "pith/text/tokenizer.h"
+#include "pith/text/lazy_tokenizer.h"
 
 namespace pith {
 
@@ -28,13 +28,14 @@ void read_jsonl(const std::filesystem::path& path,
                 const std::function<void(const JsonlRecord&)>& use);
 
 // The stream of a TEXT: a raw UTF-8 file as it is, one stream without special tokens, or a .jsonl
-// file, its records in order (each its own document). FormatError for unreadable or empty ones.
+// file, its records in order (each its own document). FormatError for unreadable or empty ones. The
+// tokenizer is opened only for text.
 struct TokenStream {
   std::vector<std::int32_t> ids;
   std::vector<std::size_t> document_ends;  // offsets into ids, ascending; the last is ids.size()
 };
 TokenStream read_token_stream(const std::filesystem::path& text,
-                              const Tokenizer& tokenizer,
+                              const LazyTokenizer& tokenizer,
                               std::int64_t vocab);
 
 // Token files: little-endian uint16 where every id of `vocab` fits, else int32; no header (as

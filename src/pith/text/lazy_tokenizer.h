@@ -1,0 +1,28 @@
+// The tokenizer of a checkpoint, opened when it is first needed: token ids alone need none.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "pith/text/tokenizer.h"
+
+namespace pith {
+
+// Not for use by several threads at once.
+class LazyTokenizer {
+ public:
+  explicit LazyTokenizer(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {}
+  LazyTokenizer(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
+
+  const Tokenizer& get() const {  // FormatError as Tokenizer::of
+    if (!tokenizer_) tokenizer_.emplace(Tokenizer::of(*checkpoint_));
+    return *tokenizer_;
+  }
+  bool opened() const { return tokenizer_.has_value(); }
+
+ private:
+  std::optional<Checkpoint> checkpoint_;
+  mutable std::optional<Tokenizer> tokenizer_;
+};
+
+}  // namespace pith
