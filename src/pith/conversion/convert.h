@@ -24,12 +24,12 @@ struct ParameterPlan {
 using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
 
 struct ConversionOptions {
-  std::optional<std::uint64_t> permute_seed;  // reorder units; see permute.h
+  std::optional<std::uint64_t> permute_seed{};  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
-  bool verify = true;            // reread what was written and compare shapes, codes and sizes
-  std::optional<Cost> forecast;  // made before; otherwise convert_checkpoint makes it first
+  bool verify = true;              // reread what was written and compare shapes, codes and sizes
+  std::optional<Cost> forecast{};  // made before; otherwise convert_checkpoint makes it first
   // Where the forecast measures the speed of writing; empty: the system's temporary folder.
-  std::filesystem::path probe_folder;
+  std::filesystem::path probe_folder{};
 };
 
 struct ConversionResult {

@@ -36,25 +36,26 @@ struct GroupSize {
 };
 GroupSize parse_group_size(std::string_view text, std::string_view place);
 
-// Options of `pith quantize` and of a recipe's quantize stage. nullopt: the method's own default.
+// Options of `pith quantize` and of a recipe's quantize stage. nullopt: the method's own
+// default. The {} keep gcc from warning about designated initializers.
 struct QuantizeOptions {
-  std::string method;
-  std::optional<int> bits;
-  std::optional<std::string> group_size;   // columns, row or tensor
-  bool symmetric = false, affine = false;  // neither: affine below 8 bits, symmetric at 8
-  std::optional<SymmetricRange> range;     // symmetric units
-  std::optional<int> lowest_code;          // documents: -128 or -127
+  std::string method{};
+  std::optional<int> bits{};
+  std::optional<std::string> group_size{};  // columns, row or tensor
+  bool symmetric = false, affine = false;   // neither: affine below 8 bits, symmetric at 8
+  std::optional<SymmetricRange> range{};    // symmetric units
+  std::optional<int> lowest_code{};         // documents: -128 or -127
   bool search_range = false;
   // ECMAScript regular expressions, searched for in canonical names (formats/spec.h). `layers`
   // chooses among what the method codes; `skip` keeps matrices as they are, embedding and head
   // included ('lm_head' is also a name of a tied embedding).
-  std::optional<std::string> layers, skip;
+  std::optional<std::string> layers{}, skip{};
   EmbeddingWidth embedding = EmbeddingWidth::kKeep;
-  std::optional<KeptDtype>
-      dtype;  // of kept tensors; default: the source's, f32 for a quantized source
-  std::optional<DType> scale_dtype;
-  bool double_quantization = false;       // nf4, fp4
-  std::optional<std::size_t> block_size;  // nf4, fp4
+  // Of kept tensors; default: the source's, f32 for a quantized source.
+  std::optional<KeptDtype> dtype{};
+  std::optional<DType> scale_dtype{};
+  bool double_quantization = false;         // nf4, fp4
+  std::optional<std::size_t> block_size{};  // nf4, fp4
 };
 void visit(QuantizeOptions& o, auto&& v) {
   v("method", o.method, "how weights are coded; `pith quantize --help` lists the methods");

@@ -54,7 +54,8 @@ TEST(CountWords, CountsEmptyPartsAtTheEnds) {
 }
 
 TEST(WikitextPages, EqualLmEval) {
-  for (const Json& c : golden().at("pages")) {
+  const Json cases = golden();
+  for (const Json& c : cases.at("pages")) {
     const auto pages = wikitext_pages(c.at("raw").get<std::string>());
     ASSERT_EQ(pages.size(), c.at("pages").size()) << c.dump();
     for (std::size_t p = 0; p < pages.size(); ++p) {

@@ -11,7 +11,8 @@ namespace pith {
 namespace {
 
 TEST(GgufGolden, WeightsAreThoseOfTheReference) {
-  for (const auto& [name, model] : golden_json("expected.json").at("models").items()) {
+  const Json expected = golden_json("expected.json");
+  for (const auto& [name, model] : expected.at("models").items()) {
     const Checkpoint checkpoint = Checkpoint::open(golden_gguf(name + ".gguf"));
     std::map<std::string, std::string> hashes;
     for (const auto& [hf_name, tensor] : model.at("tensors").items())

@@ -17,7 +17,7 @@ constexpr std::size_t kMaxPatternBytes = std::size_t{64} << 10;
 // takes over, whose limits follow: enough for megabytes of text, and over in seconds for a pattern
 // that explodes.
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20;
-constexpr std::uint32_t kMatchLimit = 50'000'000;
+constexpr std::uint32_t kMatchLimit = 10'000'000;
 constexpr std::uint32_t kHeapLimitKib = 512 << 10;
 
 std::string engine_message(int code) {

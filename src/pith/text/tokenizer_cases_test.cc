@@ -84,7 +84,8 @@ TEST(Gpt2Files, SayTheSameAsTokenizerJson) {
   const Tokenizer tokenizer = Tokenizer::from_json(
       tokenizer_json_from_gpt2_files(folder / "vocab.json", folder / "merges.txt"), "gpt2");
   EXPECT_EQ(tokenizer.description(), "byte-level BPE, 50257 tokens, 50000 merges");
-  for (const Json& entry : golden("gpt2_tokenizer_cases.json")["cases"])
+  const Json cases = golden("gpt2_tokenizer_cases.json");
+  for (const Json& entry : cases["cases"])
     EXPECT_EQ(tokenizer.encode(entry["text"].get<std::string>()), entry["ids"].get<Ids>());
 }
 

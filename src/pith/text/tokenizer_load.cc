@@ -1,9 +1,5 @@
 // The tokenizer of a checkpoint.
-#include <algorithm>
-
 #include "pith/base/error.h"
-#include "pith/base/mapped_file.h"
-#include "pith/base/utf8.h"
 #include "pith/text/gpt2_files.h"
 #include "pith/text/tokenizer_state.h"
 

@@ -1,9 +1,9 @@
 // Recently seen words and their ids: direct-mapped, of fixed size, for one thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -30,8 +30,8 @@ class WordCache {
     Slot& slot = slots_[slot_of(word)];
     slot.num_bytes = static_cast<std::uint8_t>(word.size());
     slot.num_ids = static_cast<std::uint8_t>(ids.size());
-    std::memcpy(slot.bytes.data(), word.data(), word.size());
-    std::memcpy(slot.ids.data(), ids.data(), ids.size_bytes());
+    std::copy(word.begin(), word.end(), slot.bytes.begin());
+    std::copy(ids.begin(), ids.end(), slot.ids.begin());
   }
 
  private:
