@@ -44,6 +44,21 @@ void parse_option(std::string_view text, const std::string& place, T& field) {
   }
 }
 
+// What --help shows for a value of this type.
+template <class T>
+std::string type_label() {
+  if constexpr (NamedEnum<T>) return join_names(enum_names<T>());
+  if constexpr (std::is_same_v<T, ByteSize>) return "SIZE";
+  if constexpr (std::is_same_v<T, std::filesystem::path>) return "PATH";
+  if constexpr (std::is_integral_v<T>) return "N";
+  if constexpr (std::is_floating_point_v<T>) return "X";
+  if constexpr (std::is_same_v<T, std::string>)
+    return "TEXT";
+  else if constexpr (requires(T field) { field.emplace(); })
+    return type_label<typename T::value_type>();
+  return "TEXT";
+}
+
 template <class T>
 std::string default_text(const T& field) {
   const Json value = option_to_json(field);
@@ -63,7 +78,7 @@ CLI::Option* bind_field(CLI::App& app, const std::string& flag, T& field, const 
   } else {
     const auto set = [&field, flag](const std::string& text) { parse_option(text, flag, field); };
     CLI::Option* option = app.add_option_function<std::string>(flag, set, help);
-    if constexpr (NamedEnum<T>) option->type_name(join_names(enum_names<T>()));
+    option->type_name(type_label<T>());
     const std::string shown = default_text(field);
     if (!shown.empty()) option->default_str(shown);
     return option;
