@@ -10,7 +10,7 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = SOURCE / "tests" / "golden" / "model"
-BUILD = pathlib.Path(os.environ.get("PITH_BUILD", SOURCE / "build" / "release"))
+BUILD = pathlib.Path(os.environ.get("PITH_BUILD", SOURCE / "build" / "release")).resolve()
 
 
 def write_tokenizer(folder):

@@ -14,30 +14,14 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 
 // Letters and a few signs, one token each, from id 3; no BOS is added.
-Json tokenizer_json() {
-  Json vocab = {{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}};
-  int next = 3;
-  for (const char c : std::string_view("abcdefghij =\n")) vocab[std::string(1, c)] = next++;
-  return {{"version", "1.0"},
-          {"truncation", nullptr},
-          {"padding", nullptr},
-          {"added_tokens", Json::array()},
-          {"normalizer", nullptr},
-          {"pre_tokenizer", nullptr},
-          {"post_processor", nullptr},
-          {"decoder", nullptr},
-          {"model",
-           {{"type", "BPE"},
-            {"dropout", nullptr},
-            {"unk_token", "<unk>"},
-            {"continuing_subword_prefix", nullptr},
-            {"end_of_word_suffix", nullptr},
-            {"fuse_unk", false},
-            {"byte_fallback", false},
-            {"ignore_merges", false},
-            {"vocab", vocab},
-            {"merges", Json::array()}}}};
-}
+constexpr const char* kTokenizerJson = R"({
+  "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+  "pre_tokenizer": null, "post_processor": null, "decoder": null,
+  "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+    "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+    "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3, "b": 4, "c": 5, "d": 6, "e": 7, "f": 8,
+      "g": 9, "h": 10, "i": 11, "j": 12, " ": 13, "=": 14, "\n": 15},
+    "merges": []}})";
 
 // The llama of tests/golden/model (bos 1, eos 2, context 64) with that tokenizer.
 class PrepareTextTest : public testing::Test {
@@ -46,7 +30,7 @@ class PrepareTextTest : public testing::Test {
     const fs::path golden = PITH_SOURCE_DIR "/tests/golden/model/llama";
     for (const char* name : {"config.json", "model.safetensors"})
       fs::copy_file(golden / name, folder_ / name);
-    write_plainly(folder_ / "tokenizer.json", tokenizer_json().dump());
+    write_plainly(folder_ / "tokenizer.json", kTokenizerJson);
   }
   PreparedText prepare(std::string_view text, const ProtocolOptions& options) {
     write_plainly(folder_ / "text.raw", text);

@@ -41,8 +41,8 @@ struct WindowOptions {
   Convention convention = Convention::kGptq;
   std::int64_t window = 2048;               // most tokens of a model input
   std::optional<std::int64_t> stride = {};  // hf-stride only, 1 to window; default window / 2
-  std::optional<std::int64_t>
-      max_tokens;  // cuts the text's tokens before BOS is added and windows are made
+  // Cuts the tokens of the text before BOS is added and windows are made.
+  std::optional<std::int64_t> max_tokens = {};
 };
 
 // One document of token ids with the counts that lm-eval's word and byte perplexities divide by.
