@@ -182,7 +182,9 @@ TEST(QuantizeCodebook, EveryLevelIsTheNearest) {
       for (const float level : codebook_levels(table))
         least = std::min(least, std::fabs(w[i] - level * absmax[i / 64]));
       ASSERT_NEAR(std::fabs(w[i] - decoded[i]), least, 2e-7f * absmax[i / 64]);
-      if (std::fabs(w[i]) == absmax[i / 64]) ASSERT_EQ(decoded[i], w[i]);  // the extreme is exact
+      if (std::fabs(w[i]) == absmax[i / 64]) {
+        ASSERT_EQ(decoded[i], w[i]);  // the extreme is exact
+      }
     }
   }
 }
@@ -192,7 +194,9 @@ TEST(QuantizeCodebook, ASecondTimeChangesNoCode) {
   for (const CodebookTable table : {CodebookTable::kNf4, CodebookTable::kFp4}) {
     const PackedMatrix once = quantize_codebook(source_of_values(w, 7), {.table = table});
     const PackedMatrix twice = quantize_codebook(source_of(once), {.table = table});
-    if (table == CodebookTable::kNf4) EXPECT_TRUE(same_bytes(twice, once));
+    if (table == CodebookTable::kNf4) {
+      EXPECT_TRUE(same_bytes(twice, once));
+    }
     EXPECT_EQ(twice.dequantize(), once.dequantize());  // FP4 has two zeros
   }
 }

@@ -66,7 +66,9 @@ TEST(QuantizeGroupInt, TableOfCard9) {
                            ints(row.bits, affine ? ZeroPoints::kPacked : ZeroPoints::kNone),
                            options);
     EXPECT_NEAR(scales_of(m)[0], row.scale, 1e-6 * std::fabs(row.scale));
-    if (affine) EXPECT_EQ(std::to_integer<int>(bytes_of(m, "zeros")[0]), row.zero);
+    if (affine) {
+      EXPECT_EQ(std::to_integer<int>(bytes_of(m, "zeros")[0]), row.zero);
+    }
     const bool unsigned_in_table = affine || std::string(row.scheme) == "full";
     EXPECT_EQ(centred(codes_of(m), unsigned_in_table ? 0 : row.zero), row.codes);
     EXPECT_NEAR(mean_square_error(w, m.dequantize()), row.error, 1e-6 * row.error + 1e-8);

@@ -16,10 +16,15 @@ TEST(PeakLoops, EveryLoopThatRunsHereDoesItsRounds) {
     SCOPED_TRACE(loop.name);
     ++ran;
     EXPECT_TRUE(std::isfinite(loop.run(100)));
-    if (loop.name == "int8")
+    if (loop.name == "int8") {
       EXPECT_EQ(loop.run(10), 12 * 10 * 4.0F);  // chains, rounds, products of ones
-    if (loop.name == "bf16") EXPECT_FLOAT_EQ(loop.run(10), 12 * 10 * 2 * 0.25F);
-    if (loop.name == "fp32") EXPECT_GT(loop.run(100), 15.9F);  // x / 2 + 1 goes to 2 in every chain
+    }
+    if (loop.name == "bf16") {
+      EXPECT_FLOAT_EQ(loop.run(10), 12 * 10 * 2 * 0.25F);
+    }
+    if (loop.name == "fp32") {
+      EXPECT_GT(loop.run(100), 15.9F);  // x / 2 + 1 goes to 2 in every chain
+    }
   }
   EXPECT_GE(ran, 1);
 }
