@@ -19,7 +19,7 @@ namespace pith {
 struct ParameterPlan {
   Encoding encoding;
   RoundOptions round;
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
 };
 using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
 

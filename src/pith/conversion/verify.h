@@ -15,7 +15,7 @@ struct WrittenParameter {
   std::string name;
   std::size_t rows = 0, cols = 0;
   Encoding encoding;
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
   std::uint64_t checksum = 0;
 };
 WrittenParameter note_of(const std::string& name, const PackedMatrix& weight);

@@ -77,7 +77,7 @@ TEST_F(VerifyFolder, NamesTheParameterAndTheDifference) {
       complaint(),
       HasSubstr("verifying 'layers.1.mlp.up': expected " + to_string(Encoding(DenseEncoding{}))));
   note(up) = good;
-  note(up).activation = ActivationQuantization::kNone;
+  note(up).activation = ActivationQuantization{ActivationScheme::kNone};
   EXPECT_THAT(complaint(), HasSubstr("expected activation none, found dynamic-int8-token"));
   note(up) = good;
   note(up).checksum ^= 1;

@@ -52,14 +52,16 @@ void open_folder(const fs::path& folder, Checkpoint::State& state) {
   state.config = read_json_file(folder / kConfigName);
   const JsonCursor config(state.config, (folder / kConfigName).string());
   state.spec = spec_from_config(config);
-  PithLayout layout;
+  std::unique_ptr<LayoutReader> layout;
   if (const auto quantization = config.find("quantization_config")) {
-    layout = layout_from_json(*quantization);
-    state.container = Container::kPith;
+    const Layout& kind = layout_of(*quantization);
+    layout = kind.make_reader(*quantization);
+    state.layout = kind.name;
   }
   const SafetensorsReader reader = SafetensorsReader::open_folder(folder);
   state.parameters = parameters_of(state.spec);
-  state.located = locate_in_folder(state.spec, state.parameters, reader, layout, folder.string());
+  state.located =
+      locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());
   state.stop_ids = read_stop_ids(folder, state.spec);
   state.files = reader.files();
   state.files.push_back(folder / kConfigName);
@@ -137,6 +139,7 @@ Checkpoint Checkpoint::open(const fs::path& path) {
 
 const fs::path& Checkpoint::path() const { return state_->path; }
 Container Checkpoint::container() const { return state_->container; }
+std::string_view Checkpoint::layout() const { return state_->layout; }
 const DecoderSpec& Checkpoint::spec() const { return state_->spec; }
 const std::vector<Parameter>& Checkpoint::parameters() const { return state_->parameters; }
 const std::vector<std::int64_t>& Checkpoint::stop_ids() const { return state_->stop_ids; }
@@ -161,6 +164,12 @@ PackedMatrix Checkpoint::load(std::string_view name) const {
   const LocatedParameter& located = located_at(*state_, name);
   const Parameter& shape = parameter(name);
   return in_context(fmt::format("while loading '{}'", name), [&] {
+    if (located.unpack) {
+      PackedMatrix weight = located.unpack();
+      PITH_CHECK(weight.encoding() == located.encoding);
+      weight.activation = located.activation;
+      return weight;
+    }
     const bool turned = located.turn == Turn::kTranspose;
     PackedMatrix weight(located.encoding,
                         turned ? shape.cols : shape.rows,

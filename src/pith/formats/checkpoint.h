@@ -16,13 +16,9 @@
 
 namespace pith {
 
-enum class Container {
-  kHuggingFace,
-  kPith,
-  kGguf
-};  // kPith: a Hugging Face folder with Pith's quantization_config
-constexpr EnumName<Container> kContainerNames[] = {
-    {Container::kHuggingFace, "hf"}, {Container::kPith, "pith"}, {Container::kGguf, "gguf"}};
+enum class Container { kHuggingFace, kGguf };
+constexpr EnumName<Container> kContainerNames[] = {{Container::kHuggingFace, "hf"},
+                                                   {Container::kGguf, "gguf"}};
 constexpr std::span<const EnumName<Container>> enum_table(Container) { return kContainerNames; }
 
 // Opens a folder or a .gguf file and makes every check that a load makes: spec, presence, shapes,
@@ -34,6 +30,8 @@ class Checkpoint {
 
   const std::filesystem::path& path() const;
   Container container() const;
+  // Of the compressed weights of a folder ("pith", "gptq", ...; see layout.h), else "".
+  std::string_view layout() const;
   const DecoderSpec& spec() const;
   const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
   const Parameter& parameter(std::string_view name) const;  // InternalError if unknown
@@ -67,19 +65,20 @@ class Checkpoint {
 struct StoredParameter {
   std::string name;  // of Parameter
   Encoding encoding;
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
 };
 
 // Writes an ordinary Hugging Face folder: config.json, weights in shards. If any parameter is not
-// dense, config.json gets a `quantization_config` that names Pith's layout (see pith_layout.h).
-// Dense GPT-2 matrices are written as Conv1D again. `folder` exists already (an AtomicFolder's
-// path). Weights come in any order; nothing is held.
+// dense, config.json gets a `quantization_config` that describes `layout`; UserError if that cannot
+// hold a weight as it is. Dense GPT-2 matrices are written as Conv1D again. `folder` exists already
+// (an AtomicFolder's path). Weights come in any order; nothing is held.
 class CheckpointWriter {
  public:
   CheckpointWriter(std::filesystem::path folder,
                    const DecoderSpec& spec,
                    std::vector<StoredParameter> parameters,
-                   std::uint64_t shard_bytes = kDefaultShardBytes);
+                   std::uint64_t shard_bytes = kDefaultShardBytes,
+                   std::string_view layout = "pith");
   ~CheckpointWriter();
   void write(std::string_view name,
              const PackedMatrix& weight);  // its encoding must be the declared one
