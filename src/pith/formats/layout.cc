@@ -1,6 +1,8 @@
 #include "pith/formats/layout.h"
 
 #include "pith/base/error.h"
+#include "pith/formats/ct_layout.h"
+#include "pith/formats/fp8_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -8,6 +10,11 @@ namespace {
 
 constexpr Layout kLayouts[] = {
     {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer},
+    {"compressed-tensors",
+     "llm-compressor's and vLLM's: int 1 to 8 bits, int8 and fp8 with activations",
+     make_ct_reader,
+     make_ct_writer},
+    {"fp8", "E4M3 in blocks of 128 x 128 (DeepSeek's)", make_fp8_reader, make_fp8_writer},
 };
 
 const Layout* find(std::string_view name) {
