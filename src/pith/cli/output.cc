@@ -4,7 +4,6 @@
 
 #include "pith/report/output.h"
 #include "pith/report/report.h"
-#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -36,7 +35,6 @@ int run_conversion(const ConversionRun& run, const GlobalOptions& global) {
       fmt::print("{}: already finished by this same command\n", run.output.string());
     return 0;
   }
-  if (source.gguf()) write_tokenizer_files(*source.gguf(), output.folder());
   const ConversionResult result =
       convert_checkpoint(source, output.folder(), run.plan, run.conversion);
   RunReport report;

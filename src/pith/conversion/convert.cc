@@ -11,6 +11,7 @@
 #include "pith/base/progress.h"
 #include "pith/conversion/conversion_plan.h"
 #include "pith/conversion/encode_parameter.h"
+#include "pith/conversion/forward_probe.h"
 #include "pith/conversion/size_report.h"
 #include "pith/conversion/verify.h"
 #include "pith/text/tokenizer.h"
@@ -25,7 +26,7 @@ constexpr std::size_t kTrimBytes = std::size_t{1} << 20;
 // are in memory.
 class OverlappedWriter {
  public:
-  explicit OverlappedWriter(CheckpointWriter& writer) : writer_(writer) {}
+  explicit OverlappedWriter(ModelWriter& writer) : writer_(writer) {}
 
   void submit(std::string name, PackedMatrix weight) {
     wait();
@@ -55,7 +56,7 @@ class OverlappedWriter {
     if (bytes >= kTrimBytes) ::malloc_trim(0);
   }
 
-  CheckpointWriter& writer_;
+  ModelWriter& writer_;
   std::vector<WrittenParameter> written_;
   std::future<void> pending_;  // last, so that its thread ends before the others go
 };
@@ -111,20 +112,27 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
   const auto start = std::chrono::steady_clock::now();
 
   const ConversionPlan plan = make_conversion_plan(source, planner, options);
-  CheckpointWriter writer(folder, source.spec(), plan.stored(), options.shard_bytes);
-  OverlappedWriter overlapped(writer);
+  const std::unique_ptr<ModelWriter> writer =
+      make_model_writer(options.format, folder, source.spec(), plan.stored(), options.shard_bytes);
+  OverlappedWriter overlapped(*writer);
+  ForwardProbe probe(source.spec());
   Progress progress("converting", plan.parameters.size(), "parameters");
   for (const PlannedParameter& planned : plan.parameters) {
     EncodedParameter encoded = make_parameter(source, plan, planned);
     if (!is_vector(planned.parameter) || !is_dense(planned.plan.encoding))
       result.matrices.push_back(report_of(planned.parameter, encoded));
+    if (options.verify) probe.take(planned.parameter, encoded.weight);
     overlapped.submit(planned.parameter.name, std::move(encoded.weight));
     progress.advance();
   }
-  const std::vector<WrittenParameter> written = overlapped.finish();
-  writer.finish();
+  std::vector<WrittenParameter> written = overlapped.finish();
+  writer->finish();
   write_side_files(source, folder);
-  if (options.verify) result.verified = verify_folder(folder, written, writer.file_bytes());
+  if (options.verify) {
+    const std::span<const float> forward = probe.result();
+    result.verified = verify_model(
+        folder, {std::move(written), writer->file_bytes(), {forward.begin(), forward.end()}});
+  }
 
   result.size = size_report(Checkpoint::open(folder));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

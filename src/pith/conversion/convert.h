@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pith/codec/quantize.h"
+#include "pith/conversion/output_format.h"
 #include "pith/conversion/result.h"
 #include "pith/formats/checkpoint.h"
 
@@ -26,7 +27,8 @@ using Planner = std::function<ParameterPlan(const Parameter& parameter, const En
 struct ConversionOptions {
   std::optional<std::uint64_t> permute_seed{};  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
-  bool verify = true;              // reread what was written and compare shapes, codes and sizes
+  OutputFormat format{};
+  bool verify = true;              // reread what was written and compare; see verify.h
   std::optional<Cost> forecast{};  // made before; otherwise convert_checkpoint makes it first
   // Where the forecast measures the speed of writing; empty: the system's temporary folder.
   std::filesystem::path probe_folder{};

@@ -156,6 +156,10 @@ const Encoding& Checkpoint::encoding(std::string_view name) const {
   return located_at(*state_, name).encoding;
 }
 
+const ActivationQuantization& Checkpoint::activation(std::string_view name) const {
+  return located_at(*state_, name).activation;
+}
+
 std::string Checkpoint::stored_name(std::string_view name) const {
   return located_at(*state_, name).stored_name;
 }

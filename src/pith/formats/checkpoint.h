@@ -11,6 +11,7 @@
 #include "pith/base/json.h"
 #include "pith/codec/packed_matrix.h"
 #include "pith/formats/gguf.h"
+#include "pith/formats/model_writer.h"
 #include "pith/formats/safetensors.h"
 #include "pith/formats/spec.h"
 
@@ -36,6 +37,7 @@ class Checkpoint {
   const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
   const Parameter& parameter(std::string_view name) const;  // InternalError if unknown
   const Encoding& encoding(std::string_view name) const;    // as stored
+  const ActivationQuantization& activation(std::string_view name) const;
   // The weight as [out, in]: views of the mapped file where the bytes are as Pith has them, else
   // (Conv1D, GGUF's order of q and k rows) an owned turned copy. Integer GGUF blocks stay what they
   // are.
@@ -61,30 +63,21 @@ class Checkpoint {
   std::shared_ptr<const State> state_;
 };
 
-// How one parameter is to be stored.
-struct StoredParameter {
-  std::string name;  // of Parameter
-  Encoding encoding;
-  ActivationQuantization activation{};
-};
-
 // Writes an ordinary Hugging Face folder: config.json, weights in shards. If any parameter is not
 // dense, config.json gets a `quantization_config` that describes `layout`; UserError if that cannot
 // hold a weight as it is. Dense GPT-2 matrices are written as Conv1D again. `folder` exists already
 // (an AtomicFolder's path). Weights come in any order; nothing is held.
-class CheckpointWriter {
+class CheckpointWriter final : public ModelWriter {
  public:
   CheckpointWriter(std::filesystem::path folder,
                    const DecoderSpec& spec,
                    std::vector<StoredParameter> parameters,
                    std::uint64_t shard_bytes = kDefaultShardBytes,
                    std::string_view layout = "pith");
-  ~CheckpointWriter();
-  void write(std::string_view name,
-             const PackedMatrix& weight);  // its encoding must be the declared one
-  void finish();
-  std::uint64_t file_bytes()
-      const;  // of weights and index, known from the start: the forecast of disk use
+  ~CheckpointWriter() override;
+  void write(std::string_view name, const PackedMatrix& weight) override;
+  void finish() override;
+  std::uint64_t file_bytes() const override;
 
   static constexpr std::uint64_t kDefaultShardBytes =
       std::uint64_t{5} * 1000 * 1000 * 1000;  // as transformers

@@ -49,8 +49,9 @@ Cost QuantizeStage::plan(const Checkpoint& source) const {
 }
 
 ConversionResult QuantizeStage::run(const Checkpoint& source,
-                                    const std::filesystem::path& folder) const {
-  return convert_checkpoint(source, folder, planner(source.spec()), {});
+                                    const std::filesystem::path& folder,
+                                    const OutputFormat& format) const {
+  return convert_checkpoint(source, folder, planner(source.spec()), {.format = format});
 }
 
 Json QuantizeStage::options() const {

@@ -16,7 +16,8 @@ class QuantizeStage final : public Stage {
   void check(const Checkpoint& source) const override;
   Cost plan(const Checkpoint& source) const override;
   ConversionResult run(const Checkpoint& source,
-                       const std::filesystem::path& folder) const override;
+                       const std::filesystem::path& folder,
+                       const OutputFormat& format) const override;
   Json options() const override;
 
  private:

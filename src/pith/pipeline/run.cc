@@ -11,7 +11,6 @@
 #include "pith/model/load.h"
 #include "pith/report/output.h"
 #include "pith/report/size.h"
-#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -44,9 +43,8 @@ ConversionResult run_stages(const Recipe& recipe,
       between.push_back(
           std::make_unique<AtomicFolder>(output.output().string() + ".stage" + std::to_string(i)));
     const std::filesystem::path folder = last ? output.folder() : between.back()->path();
-    if (current.gguf()) write_tokenizer_files(*current.gguf(), folder);
     log_info("[{}] stage={}/{}", recipe.stages[i]->name(), i + 1, recipe.stages.size());
-    result = recipe.stages[i]->run(current, folder);
+    result = recipe.stages[i]->run(current, folder, last ? recipe.format : OutputFormat{});
     if (!last) current = Checkpoint::open(folder);
   }
   return result;

@@ -19,7 +19,8 @@ class Stage {
   virtual Cost plan(const Checkpoint& source) const = 0;
   // Writes a complete model to `folder`, which exists and is empty.
   virtual ConversionResult run(const Checkpoint& source,
-                               const std::filesystem::path& folder) const = 0;
+                               const std::filesystem::path& folder,
+                               const OutputFormat& format) const = 0;
   virtual Json options() const = 0;
 };
 
