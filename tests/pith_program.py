@@ -38,6 +38,16 @@ def read_safetensors(path):
             for name, t in header.items()}
 
 
+def write_safetensors(path, tensors):
+    """name -> (dtype, shape, bytes), in that order."""
+    header, begin = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, begin + len(data)]}
+        begin += len(data)
+    text = json.dumps(header).encode()
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t[2] for t in tensors.values()))
+
+
 def floats(raw):
     return struct.unpack(f"<{len(raw) // 4}f", raw)
 

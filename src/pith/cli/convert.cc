@@ -31,7 +31,7 @@ int run_convert(const ConvertOptions& options, const GlobalOptions& global) {
       format.name == "hf" || !options.permute,
       "--permute goes with --format hf: it reorders columns, which share scales in a compressed "
       "weight");
-  ConversionRun run{"convert", identity_options(options), options.model, options.output, {}, {}};
+  ConversionRun run{"convert", identity_options(options), source, options.output, {}, {}};
   run.plan =
       format.name == "hf" ? dense_planner(options.dtype) : keeping_planner(source, options.dtype);
   run.conversion = {.permute_seed = options.permute,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/base/memory.h"
 #include "pith/base/progress.h"
 #include "pith/conversion/conversion_plan.h"
@@ -92,10 +93,28 @@ bool is_vector(const Parameter& parameter) {
   return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
 }
 
+bool has_tokenizer(const Checkpoint& source) {
+  if (source.gguf()) return source.gguf()->has("tokenizer.ggml.model");
+  for (const char* name : {"tokenizer.json", "vocab.json"})
+    if (std::filesystem::exists(source.folder() / name)) return true;
+  return false;
+}
+
+// A tokenizer that Pith cannot use may serve others; one that contradicts the model serves nobody.
+void check_tokenizer(const Checkpoint& source) {
+  if (!has_tokenizer(source)) return;
+  try {
+    Tokenizer::of(source);
+  } catch (const TokenizerMismatch&) {
+    throw;
+  } catch (const FormatError& error) {
+    log_warning("the tokenizer goes along, but Pith cannot use it: {}", error.what());
+  }
+}
+
 void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
   copy_side_files(source, folder);
-  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model"))
-    write_tokenizer_files(*source.gguf(), folder);
+  if (source.gguf() && has_tokenizer(source)) write_tokenizer_files(*source.gguf(), folder);
 }
 
 }  // namespace
@@ -105,8 +124,14 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
                                     const Planner& planner,
                                     const ConversionOptions& options) {
   ConversionResult result;
-  result.forecast =
-      options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
+  check_tokenizer(source);
+  if (options.forecast) {
+    result.forecast = *options.forecast;
+  } else {
+    ConversionOptions probing = options;
+    probing.probe_folder = folder;
+    result.forecast = forecast_conversion(source, planner, probing);
+  }
   start_memory_meter();
   reset_memory_peak();
   const auto start = std::chrono::steady_clock::now();

@@ -30,8 +30,8 @@ struct ConversionOptions {
   OutputFormat format{};
   bool verify = true;              // reread what was written and compare; see verify.h
   std::optional<Cost> forecast{};  // made before; otherwise convert_checkpoint makes it first
-  // Where the forecast measures the speed of writing; empty: the system's temporary folder.
-  std::filesystem::path probe_folder{};
+  // Where the forecast measures the speed of writing: on the disk of the output.
+  std::filesystem::path probe_folder = ".";
 };
 
 struct ConversionResult {

@@ -7,11 +7,16 @@
 #include <unordered_map>
 
 #include "pith/base/error.h"
+#include "pith/base/utf8.h"
+#include "pith/formats/gguf_reader.h"
 #include "pith/text/tokenizer.h"
 #include "pith/text/vocabulary.h"
 
 namespace pith {
 namespace {
+
+// Far above any real token; the search for merges takes time with the square of it.
+constexpr std::size_t kMaxTokenBytes = 1024;
 
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
 
@@ -60,7 +65,7 @@ std::vector<double> read_scores(const GgufFile& gguf, std::size_t count) {
 void read_special_ids(const GgufFile& gguf, GgufVocabulary& vocabulary) {
   const auto last = static_cast<std::int64_t>(vocabulary.tokens.size()) - 1;
   const auto id = [&](std::string_view name) -> std::optional<std::int32_t> {
-    const auto found = gguf.find_integer(key(name), 0, last);
+    const auto found = gguf.find_token_id(key(name), last);
     return found ? std::optional(static_cast<std::int32_t>(*found)) : std::nullopt;
   };
   vocabulary.bos_id = id("bos_token_id");
@@ -95,6 +100,24 @@ void read_switches(const GgufFile& gguf, GgufVocabulary& vocabulary) {
                       key("eos_token_id"));
 }
 
+void check_tokens(const GgufFile& gguf, const std::vector<std::string>& tokens) {
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].size() > kMaxTokenBytes)
+      fail<FormatError>("{}: {}[{}] has {} bytes, expected at most {}",
+                        gguf.place(),
+                        key("tokens"),
+                        id,
+                        tokens[id].size(),
+                        kMaxTokenBytes);
+    if (valid_utf8_prefix(tokens[id]) != tokens[id].size())
+      fail<FormatError>("{}: {}[{}] is {}, expected UTF-8",
+                        gguf.place(),
+                        key("tokens"),
+                        id,
+                        printable(tokens[id]));
+  }
+}
+
 }  // namespace
 
 GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
@@ -111,6 +134,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
                       key("tokens"),
                       tokens == nullptr ? 0 : tokens->size(),
                       kMaxVocabulary);
+  check_tokens(gguf, *tokens);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());
   vocabulary.pre = gguf.find_string(key("pre")).value_or("default");
