@@ -59,6 +59,8 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
     layout = kind.make_reader(*quantization);
     state.layout = kind.name;
   }
+  const SafetensorsReader reader = weights.empty() ? SafetensorsReader::open_folder(folder)
+                                                   : SafetensorsReader::open_file(weights);
   state.parameters = parameters_of(state.spec);
   state.located =
       locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());
