@@ -5,10 +5,12 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(SOURCE / "scripts"))
 GOLDEN = SOURCE / "tests" / "golden" / "model"
 BUILD = pathlib.Path(os.environ.get("PITH_BUILD", SOURCE / "build" / "release")).resolve()
 

@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 import pith_program
+import read_pith
 from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
 
 COMMANDS = ["inspect", "tokenize", "convert", "score", "eval", "compare", "generate", "quantize", "compress", "bench"]
@@ -249,6 +250,31 @@ class Layouts(ProgramTest):
         self.assertIn("compressed weights", self.error("quantize", model, "--method", "rtn", "--format", "hf", "-o", "out"))
         self.assertIn("--permute", self.error("convert", model, "--format", "pith", "--permute", "1", "-o", "out"))
         self.assertEqual(self.names(), ["model-llama"])
+
+
+class PlainReader(ProgramTest):
+    """docs/formats.md by scripts/read_pith.py, which shares nothing with Pith."""
+    METHODS = ["fp8", "fp8 --group-size tensor", "absmax", "affine", "documents", "rtn --bits 3 --group-size 12",
+               "rtn --bits 4 --group-size tensor --scale-dtype BF16", "rtn --bits 5 --symmetric --scale-dtype F16",
+               "nf4", "fp4 --double-quantization", "nf4 --block-size 32 --double-quantization"]
+
+    def test_it_reads_what_pith_reads(self):
+        for family in ("llama", "gpt2"):
+            model = self.model(family)
+            for i, method in enumerate(self.METHODS):
+                with self.subTest(family=family, method=method):
+                    packed, dense = self.folder / f"{family}-q{i}", self.folder / f"{family}-d{i}"
+                    self.pith("quantize", model, "--method", *method.split(), "-o", packed)
+                    self.pith("convert", packed, "-o", dense, "--dtype", "f32")
+                    packed, dense = read_pith.Folder(packed), read_pith.Folder(dense)
+                    self.assertEqual(packed.names(), dense.names())
+                    for name in packed.names():
+                        found, expected = packed.rows(name), dense.rows(name)
+                        if name in packed.matrices and ".c_" in name:  # Conv1D is [in, out] where it is dense
+                            expected = [list(column) for column in zip(*expected)]
+                        if name in packed.matrices and len(expected) != len(found):
+                            expected = [[x for row in expected for x in row]]
+                        self.assertEqual(found, expected, name)
 
 
 class BadModels(ProgramTest):
