@@ -89,9 +89,7 @@ PackedMatrix to_group_int(const PackedMatrix& matrix, const Pair& pair) {
                Codes codes;
                std::memcpy(scales_out + scale, in + block, kScaleBytes);
                read_block(pair.bits, in + block + kScaleBytes, codes);
-               pack_bits(codes,
-                         pair.bits,
-                         {codes_out + packed, packed_bytes(kBlock, pair.bits)});
+               pack_bits(codes, pair.bits, {codes_out + packed, packed_bytes(kBlock, pair.bits)});
              });
   return {encoding,
           matrix.rows(),
@@ -112,8 +110,7 @@ PackedMatrix to_blocks(const PackedMatrix& matrix, const Pair& pair) {
              pair.bits,
              [&](std::size_t block, std::size_t scale, std::size_t packed) {
                Codes codes;
-               unpack_bits(
-                   {codes_in + packed, packed_bytes(kBlock, pair.bits)}, pair.bits, codes);
+               unpack_bits({codes_in + packed, packed_bytes(kBlock, pair.bits)}, pair.bits, codes);
                std::memcpy(out + block, scales_in + scale, kScaleBytes);
                write_block(pair.bits, codes, out + block + kScaleBytes);
              });

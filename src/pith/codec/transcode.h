@@ -1,5 +1,5 @@
-// Other bytes, the same numbers: GGUF's symmetric blocks are group_int weights with groups of 32 and
-// f16 scales. Source: formats.md 4.5.
+// Other bytes, the same numbers: GGUF's symmetric blocks are group_int weights with groups of 32
+// and f16 scales. Source: formats.md 4.5.
 #pragma once
 
 #include <optional>

@@ -78,8 +78,8 @@ void open_gguf(const fs::path& path, Checkpoint::State& state) {
   state.parameters = parameters_of(state.spec);
   state.located = locate_in_gguf(state.spec, state.parameters, *state.gguf);
   state.stop_ids = state.spec.eos_ids;
-  state.files = {path};
-  state.weight_files = 1;
+  state.files = state.gguf->paths();
+  state.weight_files = state.files.size();
 }
 
 void open_file(const fs::path& path, Checkpoint::State& state) {
@@ -96,18 +96,6 @@ void open_file(const fs::path& path, Checkpoint::State& state) {
     return open_folder(folder, path, state);
   }
   fail_no_model(path, fs::is_empty(path, ignored) ? "an empty file" : "a file of another kind");
-}
-
-// Undoes GGUF's order of the rows; the elements of a bias go as the rows of a column.
-PackedMatrix with_head_rows(const PackedMatrix& stored, std::int64_t heads) {
-  if (stored.rows() != 1) return reorder_rows(stored, hf_row_order(heads, stored.rows()));
-  const std::size_t count = stored.cols();
-  const auto reshaped = [](const PackedMatrix& matrix, std::size_t rows, std::size_t cols) {
-    Buffer buffer = matrix.buffers().front();
-    buffer.spec.shape = {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)};
-    return PackedMatrix(matrix.encoding(), rows, cols, {std::move(buffer)});
-  };
-  return reshaped(reorder_rows(reshaped(stored, count, 1), hf_row_order(heads, count)), 1, count);
 }
 
 const LocatedParameter& located_at(const Checkpoint::State& state, std::string_view name) {
@@ -191,7 +179,8 @@ PackedMatrix Checkpoint::load(std::string_view name) const {
                         turned ? shape.rows : shape.cols,
                         located.buffers);
     if (turned) weight = transpose_dense(weight);
-    if (located.turn == Turn::kHeadRows) weight = with_head_rows(weight, located.heads);
+    if (located.turn == Turn::kHeadRows)
+      weight = reorder_head_rows(weight, hf_row_order(located.heads, head_rows(weight)));
     weight.activation = located.activation;
     return weight;
   });

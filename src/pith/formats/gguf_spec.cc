@@ -86,10 +86,6 @@ void SpecReader::read_architecture() {
   if (type != "model")
     fail<FormatError>(
         "{}: expected a model, found general.type {}", gguf_.place(), printable(type));
-  if (gguf_.find_integer("split.count", 0, UINT16_MAX).value_or(1) > 1)
-    fail<FormatError>(
-        "{}: one of several files of a split model; join them with llama-gguf-split --merge",
-        gguf_.place());
   architecture_ = gguf_.string("general.architecture");
   if (std::ranges::find(kArchitectures, architecture_) == std::end(kArchitectures))
     throw FormatError(ErrorParts{fmt::format("{}: general.architecture", gguf_.place()),
