@@ -325,7 +325,8 @@ TEST(GgufModelWriter, NamesTheParameterThatGgufCannotHold) {
               HasSubstr("parameter 'final_norm': GGUF keeps vectors as f32, found bf16"));
   EXPECT_THAT(refuse("layers.0.attn.qkv.bias", {"", DenseEncoding{DType::kF16}}),
               HasSubstr("GGUF keeps vectors as f32, found f16"));
-  EXPECT_THAT(refuse("layers.0.attn.o", {"", kF32, ActivationQuantization::kDynamicInt8Token}),
+  EXPECT_THAT(refuse("layers.0.attn.o",
+                     {"", kF32, ActivationQuantization{ActivationScheme::kDynamicInt8Token}}),
               HasSubstr("parameter 'layers.0.attn.o': GGUF has no quantized activations, found "
                         "dynamic-int8-token"));
   EXPECT_TRUE(fs::is_empty(folder.path()));
