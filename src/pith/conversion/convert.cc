@@ -10,6 +10,7 @@
 #include "pith/base/log.h"
 #include "pith/base/memory.h"
 #include "pith/base/progress.h"
+#include "pith/codec/transcode.h"
 #include "pith/conversion/conversion_plan.h"
 #include "pith/conversion/encode_parameter.h"
 #include "pith/conversion/forward_probe.h"
@@ -69,9 +70,9 @@ EncodedParameter make_parameter(const Checkpoint& source,
   const PackedMatrix stored =
       in_context(place, [&] { return source.load(planned.parameter.name); });
   EncodedParameter result;
-  if (planned.copied) {
+  if (planned.copied || planned.transcoded) {
     require_finite(source_of(stored), place);
-    result.weight = stored;
+    result.weight = planned.copied ? stored : transcode(stored);
   } else {
     const WeightSource weight = planned_source(plan, planned.parameter, stored);
     result = encode_parameter(weight, planned.plan.encoding, planned.plan.round, place);

@@ -16,14 +16,6 @@
 
 namespace pith {
 
-// What becomes of one parameter.
-struct ParameterPlan {
-  Encoding encoding;
-  RoundOptions round;
-  ActivationQuantization activation{};
-};
-using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
-
 struct ConversionOptions {
   std::optional<std::uint64_t> permute_seed{};  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;

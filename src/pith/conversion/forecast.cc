@@ -44,7 +44,7 @@ double seconds_an_element(const Checkpoint& source,
   const WeightSource sample = first_rows(planned_source(plan, planned.parameter, stored));
   const std::string place = place_of(source, planned.parameter);
   const Clock::time_point start = Clock::now();
-  if (planned.copied)
+  if (planned.copied || planned.transcoded)
     require_finite(sample, place);
   else
     encode_parameter(sample, planned.plan.encoding, planned.plan.round, place);
