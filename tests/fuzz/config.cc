@@ -30,13 +30,12 @@ void write_again(const DecoderSpec& spec) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  fuzz::may_refuse([&] {
+  return fuzz::run([&] {
     const Json document = parse_json(fuzz::text_of(data, size), "config.json");
     const JsonCursor config(document, "config.json");
     fuzz::may_refuse([&] { read_layout(config); });
     write_again(spec_from_config(config));
   });
-  return 0;
 }
 
 }  // namespace pith

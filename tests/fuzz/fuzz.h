@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pith/base/error.h"
 
@@ -39,6 +41,22 @@ void may_refuse(Body&& body) {
   } catch (const FormatError& error) {
     check_message(error.what());
   }
+}
+
+// One input: what LLVMFuzzerTestOneInput returns. More than a second for it is a finding, of the
+// processor's time, since on a busy machine the clock would accuse inputs that only waited.
+template <class Body>
+int run(Body&& body) {
+  constexpr double kMaxSeconds = 1.0;
+  const auto now = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double start = now();
+  may_refuse(std::forward<Body>(body));
+  PITH_CHECK(now() - start < kMaxSeconds);
+  return 0;
 }
 
 // Reads every byte, so that a view past its end meets AddressSanitizer or the end of the mapping.

@@ -22,7 +22,7 @@ void load_weights(const std::filesystem::path& path) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const fuzz::MemoryFile file;
   const std::filesystem::path path = file.holding(fuzz::text_of(data, size));
-  fuzz::may_refuse([&] {
+  return fuzz::run([&] {
     const GgufFile gguf(path);
     for (const GgufTensor& tensor : gguf.tensors()) fuzz::touch(tensor.bytes);
     fuzz::may_refuse([&] {
@@ -35,7 +35,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz::use(Tokenizer::from_json(tokenizer, gguf.place()));
     });
   });
-  return 0;
 }
 
 }  // namespace pith

@@ -19,8 +19,7 @@ void walk(const YamlNode& node) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  fuzz::may_refuse([&] { walk(parse_yaml(fuzz::text_of(data, size), "recipe.yaml")); });
-  return 0;
+  return fuzz::run([&] { walk(parse_yaml(fuzz::text_of(data, size), "recipe.yaml")); });
 }
 
 }  // namespace pith
