@@ -8,17 +8,17 @@
 
 #include "pith/base/error.h"
 #include "pith/base/utf8.h"
-#include "pith/formats/gguf_reader.h"
 #include "pith/text/tokenizer.h"
 #include "pith/text/vocabulary.h"
 
 namespace pith {
 namespace {
 
-// Far above any real token; the search for merges takes time with the square of it.
-constexpr std::size_t kMaxTokenBytes = 1024;
-
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
+// Of finding merges: bytes compared, and bytes of the merges. Vocabularies of 256,000 tokens come
+// to a tenth of either; tokens that are all prefixes of each other would fill memory.
+constexpr std::size_t kMaxComparedBytes = std::size_t{1} << 29;
+constexpr std::size_t kMaxMergeBytes = std::size_t{1} << 25;
 
 std::string key(std::string_view name) { return std::string(kPrefix) + std::string(name); }
 
@@ -62,6 +62,15 @@ std::vector<double> read_scores(const GgufFile& gguf, std::size_t count) {
   return *scores;
 }
 
+// Texts that go into JSON must be UTF-8; GGUF itself asks that of strings outside of arrays only.
+void check_utf8(const GgufFile& gguf,
+                std::string_view name,
+                const std::vector<std::string>& texts) {
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (valid_utf8_prefix(texts[i]) != texts[i].size())
+      fail<FormatError>("{}: {}[{}] is '{}', expected UTF-8", gguf.place(), key(name), i, texts[i]);
+}
+
 void read_special_ids(const GgufFile& gguf, GgufVocabulary& vocabulary) {
   const auto last = static_cast<std::int64_t>(vocabulary.tokens.size()) - 1;
   const auto id = [&](std::string_view name) -> std::optional<std::int32_t> {
@@ -100,24 +109,6 @@ void read_switches(const GgufFile& gguf, GgufVocabulary& vocabulary) {
                       key("eos_token_id"));
 }
 
-void check_tokens(const GgufFile& gguf, const std::vector<std::string>& tokens) {
-  for (std::size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].size() > kMaxTokenBytes)
-      fail<FormatError>("{}: {}[{}] has {} bytes, expected at most {}",
-                        gguf.place(),
-                        key("tokens"),
-                        id,
-                        tokens[id].size(),
-                        kMaxTokenBytes);
-    if (valid_utf8_prefix(tokens[id]) != tokens[id].size())
-      fail<FormatError>("{}: {}[{}] is {}, expected UTF-8",
-                        gguf.place(),
-                        key("tokens"),
-                        id,
-                        printable(tokens[id]));
-  }
-}
-
 }  // namespace
 
 GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
@@ -134,7 +125,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
                       key("tokens"),
                       tokens == nullptr ? 0 : tokens->size(),
                       kMaxVocabulary);
-  check_tokens(gguf, *tokens);
+  check_utf8(gguf, "tokens", *tokens);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());
   vocabulary.pre = gguf.find_string(key("pre")).value_or("default");
@@ -143,6 +134,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
   } else {
     const auto* merges = gguf.find_strings(key("merges"));
     if (merges == nullptr) fail<FormatError>("{}: there is no {}", gguf.place(), key("merges"));
+    check_utf8(gguf, "merges", *merges);
     vocabulary.merges = *merges;
   }
   read_special_ids(gguf, vocabulary);
@@ -159,11 +151,18 @@ std::vector<TokenPair> merges_from_scores(const GgufVocabulary& vocabulary) {
     double score;
   };
   std::vector<Split> splits;
+  std::size_t compared_bytes = 0, merge_bytes = 0;
   for (const auto& [token, id] : ids)
     for (std::size_t cut = 1; cut < token.size(); ++cut) {
+      if ((compared_bytes += token.size()) > kMaxComparedBytes || merge_bytes > kMaxMergeBytes)
+        fail<FormatError>(
+            "{}: the tokens are too long to find their merges; the longest may have some hundred "
+            "bytes",
+            vocabulary.place);
       const auto left = ids.find(token.substr(0, cut)), right = ids.find(token.substr(cut));
       if (left == ids.end() || right == ids.end()) continue;
       splits.push_back({left->second, right->second, vocabulary.scores[id]});
+      merge_bytes += token.size();
     }
   std::sort(splits.begin(), splits.end(), [](const Split& a, const Split& b) {
     return a.score != b.score ? a.score > b.score
