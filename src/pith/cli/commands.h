@@ -218,6 +218,8 @@ struct TorchBodies {
   int (*generate)(const GenerateCommandOptions&, const GlobalOptions&) = nullptr;
   int (*compress)(const CompressOptions&, const GlobalOptions&) = nullptr;
   int (*bench_model)(const BenchOptions&, const GlobalOptions&) = nullptr;
+  // The message of an error of torch's, without its trace of the stack.
+  std::string (*message_of)(const std::exception&) = nullptr;
 };
 
 // The whole program: parses, checks, runs or hands over (`torch` null), prints errors. Returns the

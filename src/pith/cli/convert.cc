@@ -4,21 +4,11 @@
 namespace pith {
 namespace {
 
-Planner dense_planner(std::optional<KeptDtype> dtype) {
+Planner dense_planner(std::optional<DType> dtype) {
   return [dtype](const Parameter&, const Encoding& stored) {
-    if (dtype) return ParameterPlan{.encoding = DenseEncoding{dtype_of(*dtype)}, .round = {}};
+    if (dtype) return ParameterPlan{.encoding = DenseEncoding{*dtype}, .round = {}};
     return ParameterPlan{.encoding = is_dense(stored) ? stored : DenseEncoding{DType::kF32},
                          .round = {}};
-  };
-}
-
-// Compressed weights stay what they are; `dtype` is for the others.
-Planner keeping_planner(const Checkpoint& source, std::optional<KeptDtype> dtype) {
-  return [source, dtype](const Parameter& parameter, const Encoding& stored) {
-    ParameterPlan plan{.encoding = stored, .round = {}};
-    plan.activation = source.activation(parameter.name);
-    if (dtype && is_dense(stored)) plan.encoding = DenseEncoding{dtype_of(*dtype)};
-    return plan;
   };
 }
 
@@ -31,9 +21,10 @@ int run_convert(const ConvertOptions& options, const GlobalOptions& global) {
       format.name == "hf" || !options.permute,
       "--permute goes with --format hf: it reorders columns, which share scales in a compressed "
       "weight");
-  ConversionRun run{"convert", identity_options(options), options.model, options.output, {}, {}};
-  run.plan =
-      format.name == "hf" ? dense_planner(options.dtype) : keeping_planner(source, options.dtype);
+  ConversionRun run{"convert", identity_options(options), source, options.output, {}, {}};
+  std::optional<DType> dense;
+  if (options.dtype) dense = dtype_of(*options.dtype);
+  run.plan = format.name == "hf" ? dense_planner(dense) : keeping_planner(source, format, dense);
   run.conversion = {.permute_seed = options.permute,
                     .shard_bytes = options.shard_size.bytes,
                     .format = format,

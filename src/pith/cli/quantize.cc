@@ -7,9 +7,9 @@ int run_quantize(const QuantizeCommandOptions& options, const GlobalOptions& glo
   const OutputFormat format = parse_output_format(options.format, "--format");
   require(format.name != "hf", "--format: expected one that holds compressed weights, found 'hf'");
   const QuantizeMethod& method = find_quantize_method(options.quantize.method);
-  const DecoderSpec spec = Checkpoint::open(options.model).spec();
-  ConversionRun run{"quantize", identity_options(options), options.model, options.output, {}, {}};
-  run.plan = method.make_planner(options.quantize, spec);
+  const Checkpoint source = Checkpoint::open(options.model);
+  ConversionRun run{"quantize", identity_options(options), source, options.output, {}, {}};
+  run.plan = method.make_planner(options.quantize, source.spec());
   run.conversion.shard_bytes = options.shard_size.bytes;
   run.conversion.format = format;
   return run_conversion(run, global);

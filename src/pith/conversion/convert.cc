@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/base/memory.h"
 #include "pith/base/progress.h"
+#include "pith/codec/transcode.h"
 #include "pith/conversion/conversion_plan.h"
 #include "pith/conversion/encode_parameter.h"
 #include "pith/conversion/forward_probe.h"
@@ -68,9 +70,9 @@ EncodedParameter make_parameter(const Checkpoint& source,
   const PackedMatrix stored =
       in_context(place, [&] { return source.load(planned.parameter.name); });
   EncodedParameter result;
-  if (planned.copied) {
+  if (planned.copied || planned.transcoded) {
     require_finite(source_of(stored), place);
-    result.weight = stored;
+    result.weight = planned.copied ? stored : transcode(stored);
   } else {
     const WeightSource weight = planned_source(plan, planned.parameter, stored);
     result = encode_parameter(weight, planned.plan.encoding, planned.plan.round, place);
@@ -92,10 +94,28 @@ bool is_vector(const Parameter& parameter) {
   return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
 }
 
+bool has_tokenizer(const Checkpoint& source) {
+  if (source.gguf()) return source.gguf()->has("tokenizer.ggml.model");
+  for (const char* name : {"tokenizer.json", "vocab.json"})
+    if (std::filesystem::exists(source.folder() / name)) return true;
+  return false;
+}
+
+// A tokenizer that Pith cannot use may serve others; one that contradicts the model serves nobody.
+void check_tokenizer(const Checkpoint& source) {
+  if (!has_tokenizer(source)) return;
+  try {
+    Tokenizer::of(source);
+  } catch (const TokenizerMismatch&) {
+    throw;
+  } catch (const FormatError& error) {
+    log_warning("the tokenizer goes along, but Pith cannot use it: {}", error.what());
+  }
+}
+
 void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
   copy_side_files(source, folder);
-  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model"))
-    write_tokenizer_files(*source.gguf(), folder);
+  if (source.gguf() && has_tokenizer(source)) write_tokenizer_files(*source.gguf(), folder);
 }
 
 }  // namespace
@@ -105,8 +125,14 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
                                     const Planner& planner,
                                     const ConversionOptions& options) {
   ConversionResult result;
-  result.forecast =
-      options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
+  check_tokenizer(source);
+  if (options.forecast) {
+    result.forecast = *options.forecast;
+  } else {
+    ConversionOptions probing = options;
+    probing.probe_folder = folder;
+    result.forecast = forecast_conversion(source, planner, probing);
+  }
   start_memory_meter();
   reset_memory_peak();
   const auto start = std::chrono::steady_clock::now();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pith/base/error.h"
+#include "pith/codec/transcode.h"
 #include "pith/formats/layout.h"
 
 namespace pith {
@@ -29,6 +30,23 @@ OutputFormat parse_output_format(std::string_view text, std::string_view place) 
 }
 
 std::string output_format_names() { return join_names(names()); }
+
+Planner keeping_planner(const Checkpoint& source,
+                        const OutputFormat& format,
+                        std::optional<DType> dense) {
+  // Pith's own layout holds GGUF's blocks as they are.
+  const bool has_blocks = format.name == "pith";
+  return [=](const Parameter& parameter, const Encoding& stored) {
+    ParameterPlan plan{.encoding = stored, .round = {}};
+    plan.activation = source.activation(parameter.name);
+    if (is_dense(stored)) {
+      if (dense) plan.encoding = DenseEncoding{*dense};
+    } else if (!has_blocks && std::holds_alternative<GgmlEncoding>(stored)) {
+      plan.encoding = equivalent_of(stored).value_or(stored);
+    }
+    return plan;
+  };
+}
 
 std::unique_ptr<ModelWriter> make_model_writer(const OutputFormat& format,
                                                const std::filesystem::path& folder,

@@ -28,6 +28,7 @@ EvaluateTasks read_tasks(const YamlNode& node) {
   if (const auto perplexity = node.find("perplexity")) {
     perplexity->at("text");
     read_yaml_options(*perplexity, tasks.perplexity.emplace());
+    tasks.perplexity->place = perplexity->place();
   }
   if (const auto kl = node.find("kl")) {
     constexpr std::array<std::string_view, 1> kKlKeys = {"tokens"};
