@@ -198,9 +198,13 @@ class Parser {
     }
     if (look.op != Op::kMatch && ++lookaheads_ > kMaxLookaheads)
       refuse(fmt::format("more than {} lookaheads", kMaxLookaheads));
+    const bool is_look = look.op != Op::kMatch;
+    if (is_look && in_lookahead_) refuse("a lookahead inside another");
+    in_lookahead_ |= is_look;
     Node body = alternatives(depth + 1);
     if (!take(")")) refuse("a group without its ')'");
-    if (look.op == Op::kMatch) return body;
+    if (!is_look) return body;
+    in_lookahead_ = false;
     look.children.push_back(std::move(body));
     return look;
   }
@@ -262,6 +266,7 @@ class Parser {
   const JsonCursor& at_;
   std::size_t position_ = 0;
   int lookaheads_ = 0;
+  bool in_lookahead_ = false;  // nested ones would cost a power of the name's length
 };
 
 class Generator {

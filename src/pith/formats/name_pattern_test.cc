@@ -95,6 +95,7 @@ TEST(NamePattern, RefusesWhatItDoesNotKnow) {
       {"a{9999}", "a repetition beyond 1000 before character 6"},
       {"[z-a]", "a range that ends before it begins before character 5"},
       {"^*", "a repeated assertion before character 3"},
+      {"(?=.*(?!a))", "a lookahead inside another before character 9"},
       {"(?:(?!a)b)*", "a repeated assertion before character 12"},
       {"(?=a)(?=a)(?=a)(?=a)(?=a)", "more than 4 lookaheads before character 24"},
       {"(?P<n", "a group with a malformed name before character 6"},
