@@ -5,6 +5,7 @@
 #include "pith/formats/checkpoint_state.h"
 #include "pith/formats/config.h"
 #include "pith/formats/gguf_names.h"
+#include "pith/formats/quantization_file.h"
 
 namespace pith {
 namespace fs = std::filesystem;
@@ -53,19 +54,24 @@ void open_folder(const fs::path& folder, Checkpoint::State& state) {
   const JsonCursor config(state.config, (folder / kConfigName).string());
   state.spec = spec_from_config(config);
   std::unique_ptr<LayoutReader> layout;
-  if (const auto quantization = config.find("quantization_config")) {
-    const Layout& kind = layout_of(*quantization);
-    layout = kind.make_reader(*quantization);
+  const auto describe = [&](const JsonCursor& quantization) {
+    const Layout& kind = layout_of(quantization);
+    layout = kind.make_reader(quantization);
     state.layout = kind.name;
-  }
+  };
+  if (const auto quantization = config.find("quantization_config")) describe(*quantization);
   const SafetensorsReader reader = SafetensorsReader::open_folder(folder);
+  std::optional<QuantizationFile> file;
+  if (!layout && (file = find_quantization_file(folder, reader)))
+    describe(JsonCursor(file->config, file->path.string()));
   state.parameters = parameters_of(state.spec);
   state.located =
       locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());
   state.stop_ids = read_stop_ids(folder, state.spec);
   state.files = reader.files();
   state.files.push_back(folder / kConfigName);
-  for (fs::path& file : side_files_to_run(folder)) state.files.push_back(std::move(file));
+  if (file) state.files.push_back(file->path);
+  for (fs::path& side_file : side_files_to_run(folder)) state.files.push_back(std::move(side_file));
 }
 
 void open_gguf(const fs::path& path, Checkpoint::State& state) {
