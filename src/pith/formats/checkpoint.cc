@@ -5,6 +5,7 @@
 #include "pith/formats/checkpoint_state.h"
 #include "pith/formats/config.h"
 #include "pith/formats/gguf_names.h"
+#include "pith/formats/quantization_file.h"
 
 namespace pith {
 namespace fs = std::filesystem;
@@ -54,13 +55,17 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
   const JsonCursor config(state.config, (folder / kConfigName).string());
   state.spec = spec_from_config(config);
   std::unique_ptr<LayoutReader> layout;
-  if (const auto quantization = config.find("quantization_config")) {
-    const Layout& kind = layout_of(*quantization);
-    layout = kind.make_reader(*quantization);
+  const auto describe = [&](const JsonCursor& quantization) {
+    const Layout& kind = layout_of(quantization);
+    layout = kind.make_reader(quantization);
     state.layout = kind.name;
-  }
+  };
+  if (const auto quantization = config.find("quantization_config")) describe(*quantization);
   const SafetensorsReader reader = weights.empty() ? SafetensorsReader::open_folder(folder)
                                                    : SafetensorsReader::open_file(weights);
+  std::optional<QuantizationFile> file;
+  if (!layout && (file = find_quantization_file(folder, reader)))
+    describe(JsonCursor(file->config, file->path.string()));
   state.parameters = parameters_of(state.spec);
   state.located =
       locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());
@@ -68,7 +73,8 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
   state.files = reader.files();
   state.weight_files = state.files.size();
   state.files.push_back(folder / kConfigName);
-  for (fs::path& file : side_files_to_run(folder)) state.files.push_back(std::move(file));
+  if (file) state.files.push_back(file->path);
+  for (fs::path& side_file : side_files_to_run(folder)) state.files.push_back(std::move(side_file));
 }
 
 void open_gguf(const fs::path& path, Checkpoint::State& state) {

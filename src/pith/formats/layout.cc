@@ -1,6 +1,8 @@
 #include "pith/formats/layout.h"
 
 #include "pith/base/error.h"
+#include "pith/formats/awq_layout.h"
+#include "pith/formats/gptq_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -8,6 +10,8 @@ namespace {
 
 constexpr Layout kLayouts[] = {
     {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer},
+    {"gptq", "GPTQ: int2 to int8, for vLLM and GPTQModel", make_gptq_reader, make_gptq_writer},
+    {"awq", "AWQ (GEMM): int4 by group, for vLLM and AutoAWQ", make_awq_reader, make_awq_writer},
 };
 
 const Layout* find(std::string_view name) {
