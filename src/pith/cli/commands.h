@@ -51,9 +51,13 @@ void visit(EngineOptions& o, auto&& v) {
 
 struct InspectOptions {
   std::filesystem::path model;
+  std::optional<std::string> tensor;
+  std::optional<std::filesystem::path> diff;
 };
 void visit(InspectOptions& o, auto&& v) {
   v("model", o.model, "model: a folder, a .gguf or a .safetensors file");
+  v("tensor", o.tensor, "statistics and a histogram of this tensor, named as here or in the file");
+  v("diff", o.diff, "another model, in any container: what differs from MODEL to it");
 }
 
 struct TokenizeOptions {
