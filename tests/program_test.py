@@ -260,8 +260,9 @@ class InspectDiff(ProgramTest):
         self.assertIn("no-such", self.error("inspect", self.model(), "--diff", "no-such", code=1))
         self.assertIn("leave out --tensor",
                       self.error("inspect", "model-llama", "--diff", "model-llama", "--tensor", "embedding"))
-        lone = GOLDEN / "llama" / "model.safetensors"
-        self.assertIn("no config", self.error("inspect", lone, "--diff", "model-llama", code=1))
+        lone = self.folder / "lone.safetensors"
+        shutil.copy(GOLDEN / "llama" / "model.safetensors", lone)
+        self.assertIn("config.json", self.error("inspect", lone, "--diff", "model-llama", code=1))
 
 
 class Tokenize(ProgramTest):

@@ -39,7 +39,7 @@ Comparison compare(const Checkpoint& a, const Checkpoint& b) {
 std::string value_text(const Json& value) {
   if (value.is_null()) return "";
   constexpr std::size_t kColumns = 36;
-  return shortened(printable(value.is_string() ? value.get<std::string>() : value.dump()),
+  return shortened(shown(value.is_string() ? value.get<std::string>() : value.dump()),
                    kColumns);
 }
 
@@ -63,8 +63,8 @@ void print_sizes(const Checkpoint& a, const Checkpoint& b, const Comparison& fou
   Table table{"", {"", "model", "container", "parameters", "bytes", "bits/weight"}, {}};
   const auto add = [&](const char* side, const Checkpoint& model, const SizeReport& size) {
     table.rows.push_back({side,
-                          printable(model.path().string()),
-                          std::string(to_string(model.container())),
+                          shown(model.path().string()),
+                          model.format(),
                           with_commas(size.parameters),
                           format_size(size.total_bytes),
                           fmt::format("{:.3f}", size.bits_per_weight)});
@@ -101,7 +101,7 @@ std::string tokenizer_text(const Comparison& found) {
   const auto token = [place](const TokenizerFacts& facts) {
     constexpr std::size_t kColumns = 24;
     return place < facts.tokens.size()
-               ? "'" + shortened(printable(facts.tokens[place]), kColumns) + "'"
+               ? "'" + shortened(shown(facts.tokens[place]), kColumns) + "'"
                : std::string("absent");
   };
   return fmt::format("{} ids differ, the first is {}: {} in a, {} in b",
@@ -208,7 +208,7 @@ Json to_json(const MatrixDifference& matrix) {
 
 Json side_to_json(const Checkpoint& model, const SizeReport& size, const TokenizerLook& tokenizer) {
   return {{"path", model.path().string()},
-          {"container", std::string(to_string(model.container()))},
+          {"container", model.format()},
           {"parameters", size.parameters},
           {"size_bytes", size.total_bytes},
           {"bits_per_weight", size.bits_per_weight},

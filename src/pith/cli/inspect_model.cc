@@ -76,9 +76,7 @@ std::string bias_text(const DecoderSpec& spec) {
 
 std::string quantization_text(const Checkpoint& model,
                               const std::vector<EncodingTotal>& encodings) {
-  std::string text = model.container() == Container::kPith   ? "layout pith: "
-                     : model.container() == Container::kGguf ? "layout GGUF: "
-                                                             : "";
+  std::string text = model.format() == "hf" ? "" : "layout " + model.format() + ": ";
   std::uint64_t parameters = 0;
   for (const EncodingTotal& total : encodings) parameters += total.parameters;
   for (std::size_t i = 0; i < encodings.size(); ++i)
@@ -195,7 +193,7 @@ Json quantization_to_json(const Checkpoint& model) {
                          {"tensors", total.tensors},
                          {"parameters", total.parameters},
                          {"bytes", total.bytes}});
-  return {{"layout", std::string(to_string(model.container()))}, {"encodings", encodings}};
+  return {{"layout", model.format()}, {"encodings", encodings}};
 }
 
 Json groups_to_json(const Checkpoint& model) {
@@ -216,7 +214,7 @@ Json model_to_json(const Checkpoint& model,
   Json parts = Json::object();
   for (const auto& [part, bytes] : size.parts) parts[part] = bytes;
   return {{"path", model.path().string()},
-          {"container", std::string(to_string(model.container()))},
+          {"container", model.format()},
           {"spec", spec_to_json(model.spec())},
           {"tokenizer", description_of(tokenizer)},
           {"tokenizer_facts", to_json(tokenizer, model)},
@@ -235,7 +233,7 @@ void inspect_model(const Checkpoint& model, const GlobalOptions& global) {
   const SizeReport size = measure_size(model);
   const TokenizerLook tokenizer = look_at_tokenizer(model);
   if (global.json) return print_json(model_to_json(model, tokenizer, size));
-  fmt::print("{} ({})\n", printable(model.path().string()), to_string(model.container()));
+  fmt::print("{} ({})\n", shown(model.path().string()), model.format());
   std::vector<Fact> facts = spec_facts(model, size);
   for (Fact& fact : facts_of(tokenizer, model)) facts.push_back(std::move(fact));
   fmt::print("{}\n", to_text(facts));

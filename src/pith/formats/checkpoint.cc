@@ -141,6 +141,9 @@ const fs::path& Checkpoint::path() const { return state_->path; }
 const fs::path& Checkpoint::folder() const { return state_->folder; }
 Container Checkpoint::container() const { return state_->container; }
 std::string_view Checkpoint::layout() const { return state_->layout; }
+std::string Checkpoint::format() const {
+  return std::string(layout().empty() ? to_string(container()) : layout());
+}
 const DecoderSpec& Checkpoint::spec() const { return state_->spec; }
 const std::vector<Parameter>& Checkpoint::parameters() const { return state_->parameters; }
 const std::vector<std::int64_t>& Checkpoint::stop_ids() const { return state_->stop_ids; }

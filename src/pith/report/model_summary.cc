@@ -17,14 +17,12 @@ std::uint64_t stored_bytes(const Checkpoint& model, const Parameter& parameter) 
   return storage_bytes(model.encoding(parameter.name), parameter.rows, parameter.cols);
 }
 
-// Only Pith's own layout holds it, and only beside packed matrices, which load as views.
 std::string encoding_text(const Checkpoint& model, const Parameter& parameter) {
   const Encoding& encoding = model.encoding(parameter.name);
   std::string text = to_string(encoding);
-  if (model.container() != Container::kPith || is_dense(encoding)) return text;
-  const ActivationQuantization activation = model.load(parameter.name).activation;
-  if (activation == ActivationQuantization::kNone) return text;
-  return text + ", activations " + std::string(to_string(activation));
+  const ActivationQuantization& activation = model.activation(parameter.name);
+  if (activation == ActivationQuantization{}) return text;
+  return text + ", activations " + to_string(activation);
 }
 
 // At most `count` of the names that a person may have meant, the likeliest first: those that hold

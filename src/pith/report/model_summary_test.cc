@@ -88,7 +88,8 @@ Checkpoint mixed_model(const TestFolder& folder) {
     const Encoding encoding = GroupIntEncoding{.bits = wide ? 8 : 4};
     const bool linear = parameter.kind == ParameterKind::kLinear;
     stored.push_back({parameter.name, linear ? encoding : DenseEncoding{}});
-    if (wide) stored.back().activation = ActivationQuantization::kDynamicInt8Token;
+    if (wide)
+      stored.back().activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
   }
   CheckpointWriter writer(folder / "mixed", spec, stored);
   for (const StoredParameter& how : stored) {

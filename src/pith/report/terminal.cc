@@ -69,7 +69,7 @@ std::string percent(double part, double whole) {
   return share < 1 ? fmt::format("{:.2f} %", share) : fmt::format("{:.1f} %", share);
 }
 
-std::string printable(std::string_view text) {
+std::string shown(std::string_view text) {
   std::string safe;
   while (!text.empty()) {
     const std::size_t valid = valid_utf8_prefix(text);

@@ -18,7 +18,7 @@ std::string short_number(double number);        // 4 digits: "0.07132", "-1.2e-0
 std::string percent(double part, double whole);
 
 // Text from a file that is safe to print: control characters and bytes that are not UTF-8 as \xNN.
-std::string printable(std::string_view text);
+std::string shown(std::string_view text);
 
 // Lines "  name    value", values in one column and broken at spaces.
 struct Fact {

@@ -19,9 +19,9 @@ TEST(Numbers, ForPeople) {
 }
 
 TEST(Printable, HidesWhatATerminalWouldObey) {
-  EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
-  EXPECT_EQ(printable("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
-  EXPECT_EQ(printable("\xff-\xc3"), "\\xff-\\xc3");
+  EXPECT_EQ(shown("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(shown("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
+  EXPECT_EQ(shown("\xff-\xc3"), "\\xff-\\xc3");
 }
 
 TEST(Facts, StandInTwoColumnsAndBreakAtSpaces) {

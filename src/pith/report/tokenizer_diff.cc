@@ -3,7 +3,6 @@
 #include <map>
 
 #include "pith/base/sha256.h"
-#include "pith/conversion/size_report.h"
 #include "pith/report/model_diff.h"
 
 namespace pith {
@@ -13,9 +12,9 @@ namespace fs = std::filesystem;
 
 std::map<std::string, fs::path> side_files(const Checkpoint& model) {
   std::map<std::string, fs::path> files;
-  for (const fs::path& file : model.files())
-    if (!holds_weights(file) && file.filename() != "config.json")
-      files[file.filename().string()] = file;
+  const std::vector<fs::path> all = model.files();
+  for (std::size_t i = model.weight_files().size(); i < all.size(); ++i)
+    if (all[i].filename() != "config.json") files[all[i].filename().string()] = all[i];
   return files;
 }
 
