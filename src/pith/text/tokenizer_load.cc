@@ -4,16 +4,9 @@
 #include "pith/text/tokenizer_state.h"
 
 namespace pith {
-namespace {
-
 namespace fs = std::filesystem;
 
-struct Document {
-  Json json;
-  std::string place;
-};
-
-Document tokenizer_document(const Checkpoint& checkpoint) {
+TokenizerDocument tokenizer_document(const Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr)
     return {tokenizer_json_from_gguf(*checkpoint.gguf()), checkpoint.gguf()->place()};
   const fs::path folder =
@@ -34,10 +27,8 @@ Document tokenizer_document(const Checkpoint& checkpoint) {
   return {tokenizer_json_from_gpt2_files(vocab, merges), vocab.string()};
 }
 
-}  // namespace
-
 Tokenizer Tokenizer::of(const Checkpoint& checkpoint) {
-  const Document document = tokenizer_document(checkpoint);
+  const TokenizerDocument document = tokenizer_document(checkpoint);
   const auto state = State::from_json(document.json, document.place);
   const auto vocab = static_cast<std::size_t>(checkpoint.spec().vocab);
   if (state->size > vocab)

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "pith/text/added_tokens.h"
@@ -14,6 +15,13 @@
 #include "pith/text/tokenizer.h"
 
 namespace pith {
+
+// tokenizer.json, or the document that says what the other files of a checkpoint say.
+struct TokenizerDocument {
+  Json json;
+  std::string place;
+};
+TokenizerDocument tokenizer_document(const Checkpoint& checkpoint);
 
 struct EncodeScratch {
   RegexScratch regex;
