@@ -7,7 +7,8 @@ namespace {
 
 TEST(GgmlBlocks, EqualTheOwnersByteForByte) {
   std::size_t cases = 0;
-  for (const Json& c : read_golden("ggml_block_cases.json")["cases"]) {
+  const Json golden = read_golden("ggml_block_cases.json");
+  for (const Json& c : golden["cases"]) {
     SCOPED_TRACE(c["type"].get<std::string>() + " " + c["name"].get<std::string>());
     std::string name = c["type"].get<std::string>();
     for (char& letter : name) letter = static_cast<char>(std::toupper(letter));

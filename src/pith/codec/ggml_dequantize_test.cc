@@ -20,7 +20,8 @@ GgmlType type_of(std::string name) {
 
 TEST(GgmlDequantize, EqualsTheOwnersCases) {
   std::size_t cases = 0;
-  for (const Json& c : read_golden("ggml_block_cases.json")["cases"]) {
+  const Json golden = read_golden("ggml_block_cases.json");
+  for (const Json& c : golden["cases"]) {
     const GgmlType type = type_of(c["type"].get<std::string>());
     SCOPED_TRACE(c["type"].get<std::string>() + " " + c["name"].get<std::string>());
     const std::vector<float> decoded =

@@ -30,7 +30,7 @@ std::vector<LocatedParameter> locate_in_gguf(const DecoderSpec& spec,
     if (shape.size() == 1 && !is_dense(*tensor->encoding))
       fail_tensor("type F32, F16 or BF16 for a vector", tensor->type_name);
     LocatedParameter located{
-        name.name, *tensor->encoding, {}, Turn::kNone, name.permuted_heads, {}};
+        name.name, *tensor->encoding, {}, Turn::kNone, name.permuted_heads, {}, {}};
     if (name.permuted_heads != 0) located.turn = Turn::kHeadRows;
     std::vector<BufferSpec> specs = buffer_specs(*tensor->encoding, parameter.rows, parameter.cols);
     if (specs.size() != 1 || specs.front().bytes() != tensor->bytes.size())

@@ -182,6 +182,13 @@ std::optional<std::int64_t> GgufFile::find_integer(std::string_view key,
   return integer_of(*held, place_, key, low, high);
 }
 
+std::optional<std::int64_t> GgufFile::find_token_id(std::string_view key, std::int64_t last) const {
+  constexpr std::int64_t kUnsetId = 0xffffffff;
+  const std::optional<std::int64_t> id = find_integer(key, -1, kUnsetId);
+  if (!id || *id == -1 || *id == kUnsetId) return std::nullopt;
+  return find_integer(key, 0, last);
+}
+
 std::optional<double> GgufFile::find_number(std::string_view key) const {
   const GgufValue* held = value(key);
   if (held == nullptr) return std::nullopt;

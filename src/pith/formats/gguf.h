@@ -68,6 +68,8 @@ class GgufFile {
                                            std::int64_t low,
                                            std::int64_t high) const;
   std::optional<double> find_number(std::string_view key) const;
+  // An id from 0 to `last`; nullopt also for -1 and 2^32 - 1, by which writers say "none".
+  std::optional<std::int64_t> find_token_id(std::string_view key, std::int64_t last) const;
   const std::vector<std::string>* find_strings(std::string_view key) const;
   const std::vector<std::int64_t>* find_integers(std::string_view key) const;
   const std::vector<double>* find_numbers(std::string_view key) const;

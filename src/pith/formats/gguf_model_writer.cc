@@ -36,7 +36,7 @@ void check_encoding(const Parameter& parameter, const StoredParameter& stored) {
     require(parameter.kind != ParameterKind::kPosition || is_dense(stored.encoding),
             "GGUF keeps position embeddings as plain floats, found {}",
             to_string(stored.encoding));
-    require(stored.activation == ActivationQuantization::kNone,
+    require(stored.activation == ActivationQuantization{},
             "GGUF has no quantized activations, found {}",
             to_string(stored.activation));
   });

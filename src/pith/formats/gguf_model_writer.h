@@ -27,17 +27,16 @@ struct GgufModelOptions {
 // dense nor ggml blocks, and vectors that are not F32. q and k rows of llama models are put into
 // GGUF's order, which leaves blocks whole; GPT-2's tied head is written as a copy of the embedding,
 // and llama3 scaling as rope_freqs.weight. Weights come in any order; nothing is held.
-class GgufModelWriter {
+class GgufModelWriter final : public ModelWriter {
  public:
   GgufModelWriter(std::filesystem::path path,
                   const DecoderSpec& spec,
                   const std::vector<StoredParameter>& parameters,
                   const GgufModelOptions& options);
-  ~GgufModelWriter();
-  void write(std::string_view name,
-             const PackedMatrix& weight);  // its encoding must be the declared one
-  void finish();
-  std::uint64_t file_bytes() const;  // known from the start: the forecast of disk use
+  ~GgufModelWriter() override;
+  void write(std::string_view name, const PackedMatrix& weight) override;
+  void finish() override;
+  std::uint64_t file_bytes() const override;
   const std::vector<std::filesystem::path>& files() const;
 
  private:

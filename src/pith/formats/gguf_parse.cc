@@ -15,7 +15,11 @@ namespace {
 constexpr std::string_view kMagic = "GGUF";
 constexpr std::uint64_t kMinMetadataBytes = 14;  // a key of one byte, a type, a value of one byte
 constexpr std::uint64_t kMinTensorBytes = 24;    // an empty name, no dimensions, a type, an offset
-constexpr std::size_t kMaxNameBytes = 63;        // ggml keeps tensor names in char[64]
+// Ten times what any model has, and little enough that the lists of a hostile file stay below
+// 300 MB.
+constexpr std::uint64_t kMaxKeys = std::uint64_t{1} << 16;
+constexpr std::uint64_t kMaxTensors = std::uint64_t{1} << 18;
+constexpr std::size_t kMaxNameBytes = 63;  // ggml keeps tensor names in char[64]
 constexpr std::uint32_t kMaxDimensions = 4;
 constexpr std::string_view kAlignmentKey = "general.alignment";
 constexpr std::uint64_t kDefaultAlignment = 32;
@@ -53,6 +57,11 @@ Header read_header(GgufReader& reader) {
   header.keys = reader.number<std::uint64_t>("a metadata count");
   reader.expect(header.keys, kMinMetadataBytes, "metadata entries");
   reader.expect(header.tensors, kMinTensorBytes, "tensor infos");
+  if (header.keys > kMaxKeys)
+    reader.fail(fmt::format("at most {} metadata entries", kMaxKeys),
+                fmt::format("{}", header.keys));
+  if (header.tensors > kMaxTensors)
+    reader.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", header.tensors));
   return header;
 }
 
@@ -65,6 +74,7 @@ void read_metadata(GgufReader& reader,
   for (std::uint64_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("metadata entry {}", i));
     std::string key(reader.utf8_text("a key"));
+    reader.keep(1, sizeof(key) + key.size() + 1);
     if (key.empty()) reader.fail("a key", "an empty one");
     reader.set_context("key " + printable(key));
     if (!contents.keys.emplace(key, contents.metadata.size()).second)

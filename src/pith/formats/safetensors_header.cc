@@ -67,7 +67,7 @@ HeaderTensor read_tensor(const std::string& name, const JsonCursor& entry) {
   tensor.spec.dtype = read_dtype(entry.at("dtype"));
   tensor.spec.shape = read_shape(entry.at("shape"));
   const JsonCursor offsets_at = entry.at("data_offsets");
-  const std::vector<JsonCursor> offsets = offsets_at.items();
+  const JsonCursor::Items offsets = offsets_at.items();
   if (offsets.size() != 2) offsets_at.fail("two integers");
   tensor.begin = plain_integer(offsets[0]);
   tensor.end = plain_integer(offsets[1]);

@@ -5,7 +5,7 @@
 #include "pith/base/error.h"
 #include "pith/base/log.h"
 #include "pith/base/mapped_file.h"
-#include "pith/text/tokenizer_state.h"
+#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -36,8 +36,10 @@ std::optional<std::int32_t> id_of_model(const std::optional<std::int64_t>& id) {
 }
 
 // Where the vocabulary does not say them itself: the model's ids, else the tokenizer's.
-void add_special_ids(const Checkpoint& source, const Json& config, GgufVocabulary& vocabulary) {
-  const Tokenizer tokenizer = Tokenizer::of(source);
+void add_special_ids(const Checkpoint& source,
+                     const Tokenizer& tokenizer,
+                     const Json& config,
+                     GgufVocabulary& vocabulary) {
   const auto choose = [&](std::optional<std::int32_t>& id,
                           const std::optional<std::int64_t>& of_model,
                           const char* name) {
@@ -133,7 +135,7 @@ GgufMetadata gguf_tokenizer_keys(const Checkpoint& source) {
   const Json config = json_beside(folder, "tokenizer_config.json");
   GgufVocabulary vocabulary = gguf_vocabulary_of(
       document.json, document.place, static_cast<std::size_t>(source.spec().vocab));
-  add_special_ids(source, config, vocabulary);
+  add_special_ids(source, Tokenizer::of(source, document), config, vocabulary);
   GgufMetadata keys = keys_of(vocabulary);
   set_chat_templates(folder, config, keys);
   return keys;

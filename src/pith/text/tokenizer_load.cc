@@ -28,14 +28,17 @@ TokenizerDocument tokenizer_document(const Checkpoint& checkpoint) {
 }
 
 Tokenizer Tokenizer::of(const Checkpoint& checkpoint) {
-  const TokenizerDocument document = tokenizer_document(checkpoint);
+  return of(checkpoint, tokenizer_document(checkpoint));
+}
+
+Tokenizer Tokenizer::of(const Checkpoint& checkpoint, const TokenizerDocument& document) {
   const auto state = State::from_json(document.json, document.place);
   const auto vocab = static_cast<std::size_t>(checkpoint.spec().vocab);
   if (state->size > vocab)
-    fail<FormatError>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
-                      document.place,
-                      state->size - 1,
-                      vocab);
+    fail<TokenizerMismatch>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
+                            document.place,
+                            state->size - 1,
+                            vocab);
   state->decode_limit = vocab;
   return Tokenizer(state);
 }

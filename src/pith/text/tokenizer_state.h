@@ -16,13 +16,6 @@
 
 namespace pith {
 
-// tokenizer.json, or the document that says what the other files of a checkpoint say.
-struct TokenizerDocument {
-  Json json;
-  std::string place;
-};
-TokenizerDocument tokenizer_document(const Checkpoint& checkpoint);
-
 struct EncodeScratch {
   RegexScratch regex;
   BpeScratch bpe;
