@@ -260,6 +260,60 @@ TEST(GgufModelWriter, SplitsWhenAsked) {
   }
 }
 
+// A model of the golden folders, as transformers wrote it, as GGUF. Matrices keep their type.
+Checkpoint exported(const Checkpoint& source, const fs::path& path) {
+  std::vector<StoredParameter> stored;
+  for (const Parameter& parameter : source.parameters()) {
+    StoredParameter how = matrices_in(source.encoding(parameter.name))(parameter);
+    stored.push_back(std::move(how));
+  }
+  GgufModelWriter writer(path, source.spec(), stored, {});
+  for (const StoredParameter& how : stored)
+    writer.write(how.name, encode(source_of(source.load(how.name)), how.encoding));
+  writer.finish();
+  return Checkpoint::open(path);
+}
+
+TEST(GgufModelWriter, GoldenModelsComeBack) {
+  std::size_t count = 0;
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(PITH_SOURCE_DIR) / "tests/golden/model")) {
+    if (!entry.is_directory()) continue;
+    const std::string name = entry.path().filename();
+    SCOPED_TRACE(name);
+    const TestFolder folder;
+    const Checkpoint source = Checkpoint::open(entry.path());
+    ++count;
+    if (name == "llama-rope-dynamic" || name == "qwen3-tied-bias" || name == "qwen2-window") {
+      EXPECT_FALSE(
+          error_of<UserError>([&] { exported(source, folder.path() / "m.gguf"); }).empty());
+      continue;
+    }
+    const Checkpoint model = exported(source, folder.path() / "m.gguf");
+    DecoderSpec expected = as_stored(source.spec()), found = model.spec();
+    // What GGUF does not tell apart.
+    if (name == "mistral-full") expected.family = Family::kLlama;
+    if (expected.rope.scaling == RopeScalingKind::kYarn) {
+      const auto frequencies = [&](const DecoderSpec& spec) {
+        return rope_frequencies(spec.rope, spec.layers[0].qk_dim, spec.context, spec.context);
+      };
+      const RopeFrequencies before = frequencies(expected), after = frequencies(found);
+      EXPECT_NEAR(after.attention_factor, before.attention_factor, 1e-6);
+      EXPECT_EQ(after.inv_freq, before.inv_freq);
+      found.rope = expected.rope;
+    }
+    EXPECT_EQ(found, expected);
+    for (const Parameter& parameter : source.parameters()) {
+      const PackedMatrix before = source.load(parameter.name), after = model.load(parameter.name);
+      EXPECT_EQ(after.dequantize(), before.dequantize()) << parameter.name;
+      if (before.encoding() == after.encoding()) {
+        EXPECT_EQ(bytes_of_matrix(after), bytes_of_matrix(before)) << parameter.name;
+      }
+    }
+  }
+  EXPECT_GE(count, 15u);
+}
+
 std::string refusal(const DecoderSpec& spec) {
   return error_of<UserError>([&] { check_gguf_expresses(spec); });
 }
