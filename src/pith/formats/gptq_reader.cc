@@ -51,14 +51,14 @@ std::vector<std::byte> words_plus_one(std::span<const std::byte> words, int bits
   return out;
 }
 
-// Readers differ over the largest field of v1: AutoGPTQ's fallback takes it for 0, its kernels for
-// 2^bits, and the writer's borrow may have spoilt the neighbours.
+// Readers differ over the largest field of v1: AutoGPTQ's fallback (2, 4, 8 bits) takes it for 0,
+// its kernels for 2^bits, and the writer's borrow may have spoilt the neighbours.
 void warn_of_overflow(const GptqTensors& tensors, std::span<const std::uint8_t> stored) {
   const int largest = (1 << tensors.encoding.bits) - 1;
   if (std::ranges::find(stored, largest) == stored.end() || tensors.warned->test_and_set()) return;
   log_warning(
       "{}: tensor '{}.qzeros' holds fields of {}, which checkpoint_format gptq (v1) has no meaning "
-      "for; they are read as zero points of 0, as AutoGPTQ does",
+      "for; they are read as zero points of 0",
       tensors.place,
       tensors.module,
       largest);
