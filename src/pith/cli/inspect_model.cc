@@ -83,7 +83,7 @@ std::string quantization_text(const Checkpoint& model,
   for (const EncodingTotal& total : encodings) parameters += total.parameters;
   for (std::size_t i = 0; i < encodings.size(); ++i)
     text += fmt::format(
-        "{}{} ({} tensors, {})",
+        "{}{} ({} {}, {})",
         i == 0 ? "" : "; ",
         encodings[i].encoding,
         encodings[i].tensors,
@@ -235,7 +235,7 @@ void inspect_model(const Checkpoint& model, const GlobalOptions& global) {
   const SizeReport size = measure_size(model);
   const TokenizerLook tokenizer = look_at_tokenizer(model);
   if (global.json) return print_json(model_to_json(model, tokenizer, size));
-  fmt::print("{} ({})\n", printable(model.path().string()), to_string(model.container()));
+  fmt::print("{} ({})\n", terminal_safe(model.path().string()), to_string(model.container()));
   std::vector<Fact> facts = spec_facts(model, size);
   for (Fact& fact : facts_of(tokenizer, model)) facts.push_back(std::move(fact));
   fmt::print("{}\n", to_text(facts));
