@@ -146,7 +146,7 @@ Table groups_table(const Checkpoint& model) {
   return table;
 }
 
-Table bytes_table(const SizeReport& size) {
+Table bytes_table(const Checkpoint& model, const SizeReport& size) {
   const std::uint64_t metadata = size.parts.at("headers") + size.parts.at("config"),
                       tokenizer = size.parts.at("tokenizer");
   Table table{"", {"bytes of", "number", "share"}, {}};
@@ -157,8 +157,12 @@ Table bytes_table(const SizeReport& size) {
          percent(static_cast<double>(bytes), static_cast<double>(size.total_bytes))});
   };
   add("weights", size.total_bytes - metadata - tokenizer);
-  add("headers and config", metadata);
-  add("tokenizer files", tokenizer);
+  if (model.container() == Container::kGguf) {
+    add("metadata, with the tokenizer", metadata);
+  } else {
+    add("headers and config", metadata);
+    add("tokenizer files", tokenizer);
+  }
   add("all files", size.total_bytes);
   return table;
 }
@@ -241,7 +245,7 @@ void inspect_model(const Checkpoint& model, const GlobalOptions& global) {
   fmt::print("{}\n", to_text(facts));
   fmt::print("{}\n", to_text(parts_table(model)));
   fmt::print("{}\n", to_text(groups_table(model)));
-  fmt::print("{}", to_text(bytes_table(size)));
+  fmt::print("{}", to_text(bytes_table(model, size)));
 }
 
 }  // namespace pith
