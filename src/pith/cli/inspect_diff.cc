@@ -39,7 +39,7 @@ Comparison compare(const Checkpoint& a, const Checkpoint& b) {
 std::string value_text(const Json& value) {
   if (value.is_null()) return "";
   constexpr std::size_t kColumns = 36;
-  return shortened(shown(value.is_string() ? value.get<std::string>() : value.dump()),
+  return shortened(terminal_safe(value.is_string() ? value.get<std::string>() : value.dump()),
                    kColumns);
 }
 
@@ -59,27 +59,17 @@ std::string name_text(const DifferenceGroup& group) {
   return fmt::format("layers.{}.{}", shortened(runs_text(group.layers), kLayerColumns), group.stem);
 }
 
-void print_sizes(const Checkpoint& a, const Checkpoint& b, const Comparison& found) {
-  Table table{"", {"", "model", "container", "parameters", "bytes", "bits/weight"}, {}};
-  const auto add = [&](const char* side, const Checkpoint& model, const SizeReport& size) {
-    table.rows.push_back({side,
-                          shown(model.path().string()),
-                          model.format(),
-                          with_commas(size.parameters),
-                          format_size(size.total_bytes),
-                          fmt::format("{:.3f}", size.bits_per_weight)});
-  };
-  table.header.front() = "side";
-  add("a", a, found.size_a);
-  add("b", b, found.size_b);
-  fmt::print("{}\n", to_text(table));
+std::string side_text(const Checkpoint& model, const SizeReport& size) {
+  return fmt::format("{} ({}), {} parameters, {}, {:.3f} bits per weight",
+                     terminal_safe(model.path().string()),
+                     model.format(),
+                     with_commas(size.parameters),
+                     format_size(size.total_bytes),
+                     size.bits_per_weight);
 }
 
 void print_spec(const ModelDiff& diff) {
-  if (diff.spec.empty()) {
-    fmt::print("spec: the same\n");
-    return;
-  }
+  if (diff.spec.empty()) return;
   Table table{"", {"spec", "a", "b"}, {}};
   for (const SpecDifference& field : diff.spec)
     table.rows.push_back({field.key, value_text(field.a), value_text(field.b)});
@@ -101,7 +91,7 @@ std::string tokenizer_text(const Comparison& found) {
   const auto token = [place](const TokenizerFacts& facts) {
     constexpr std::size_t kColumns = 24;
     return place < facts.tokens.size()
-               ? "'" + shortened(shown(facts.tokens[place]), kColumns) + "'"
+               ? "'" + shortened(terminal_safe(facts.tokens[place]), kColumns) + "'"
                : std::string("absent");
   };
   return fmt::format("{} ids differ, the first is {}: {} in a, {} in b",
@@ -133,9 +123,12 @@ std::string some_of(const std::vector<std::string>& names) {
   return text;
 }
 
-std::vector<Fact> other_facts(const Comparison& found) {
+std::vector<Fact> facts_of(const Checkpoint& a, const Checkpoint& b, const Comparison& found) {
   const ModelDiff& diff = found.models;
-  std::vector<Fact> facts = {{"tokenizer", tokenizer_text(found)}};
+  std::vector<Fact> facts = {{"a", side_text(a, found.size_a)},
+                             {"b", side_text(b, found.size_b)},
+                             {"spec", diff.spec.empty() ? "the same" : "differs"},
+                             {"tokenizer", tokenizer_text(found)}};
   if (!found.files.empty()) facts.push_back({"other files", files_text(found.files)});
   if (!diff.only_in_a.empty()) facts.push_back({"only in a", some_of(diff.only_in_a)});
   if (!diff.only_in_b.empty()) facts.push_back({"only in b", some_of(diff.only_in_b)});
@@ -256,9 +249,8 @@ Json to_json(const Checkpoint& a, const Checkpoint& b, const Comparison& found) 
 void inspect_diff(const Checkpoint& a, const Checkpoint& b, const GlobalOptions& global) {
   const Comparison found = compare(a, b);
   if (global.json) return print_json(to_json(a, b, found));
-  print_sizes(a, b, found);
+  fmt::print("{}\n", to_text(facts_of(a, b, found)));
   print_spec(found.models);
-  fmt::print("{}\n", to_text(other_facts(found)));
   print_matrices(found.models);
   print_largest(found.models);
   fmt::print("  {}\n", verdict(found.models));

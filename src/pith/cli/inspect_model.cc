@@ -81,7 +81,7 @@ std::string quantization_text(const Checkpoint& model,
   for (const EncodingTotal& total : encodings) parameters += total.parameters;
   for (std::size_t i = 0; i < encodings.size(); ++i)
     text += fmt::format(
-        "{}{} ({} tensors, {})",
+        "{}{} ({} {}, {})",
         i == 0 ? "" : "; ",
         encodings[i].encoding,
         encodings[i].tensors,
@@ -144,7 +144,7 @@ Table groups_table(const Checkpoint& model) {
   return table;
 }
 
-Table bytes_table(const SizeReport& size) {
+Table bytes_table(const Checkpoint& model, const SizeReport& size) {
   const std::uint64_t metadata = size.parts.at("headers") + size.parts.at("config"),
                       tokenizer = size.parts.at("tokenizer");
   Table table{"", {"bytes of", "number", "share"}, {}};
@@ -155,8 +155,12 @@ Table bytes_table(const SizeReport& size) {
          percent(static_cast<double>(bytes), static_cast<double>(size.total_bytes))});
   };
   add("weights", size.total_bytes - metadata - tokenizer);
-  add("headers and config", metadata);
-  add("tokenizer files", tokenizer);
+  if (model.container() == Container::kGguf) {
+    add("metadata, with the tokenizer", metadata);
+  } else {
+    add("headers and config", metadata);
+    add("tokenizer files", tokenizer);
+  }
   add("all files", size.total_bytes);
   return table;
 }
@@ -233,13 +237,13 @@ void inspect_model(const Checkpoint& model, const GlobalOptions& global) {
   const SizeReport size = measure_size(model);
   const TokenizerLook tokenizer = look_at_tokenizer(model);
   if (global.json) return print_json(model_to_json(model, tokenizer, size));
-  fmt::print("{} ({})\n", shown(model.path().string()), model.format());
+  fmt::print("{} ({})\n", terminal_safe(model.path().string()), model.format());
   std::vector<Fact> facts = spec_facts(model, size);
   for (Fact& fact : facts_of(tokenizer, model)) facts.push_back(std::move(fact));
   fmt::print("{}\n", to_text(facts));
   fmt::print("{}\n", to_text(parts_table(model)));
   fmt::print("{}\n", to_text(groups_table(model)));
-  fmt::print("{}", to_text(bytes_table(size)));
+  fmt::print("{}", to_text(bytes_table(model, size)));
 }
 
 }  // namespace pith

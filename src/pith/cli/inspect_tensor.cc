@@ -112,7 +112,7 @@ void add_json(const TensorStatistics& statistics, const PackedStatistics& packed
 void print_tensor(const std::string& name,
                   std::span<const Fact> facts,
                   const Histogram& histogram) {
-  fmt::print("{}\n{}", shown(name), to_text(facts));
+  fmt::print("{}\n{}", terminal_safe(name), to_text(facts));
   if (!histogram.bins.empty()) fmt::print("\n{}", to_text(histogram));
 }
 
@@ -165,7 +165,7 @@ void inspect_tensor(const Checkpoint& model, std::string_view name, const Global
     return print_json(json);
   }
   std::vector<Fact> facts = {
-      {"in the file", shown(stored_name)},
+      {"in the file", terminal_safe(stored_name)},
       {"shape", shape_text(parameter.rows, parameter.cols)},
       {"encoding", encoding},
       {"bytes",
@@ -182,15 +182,17 @@ void inspect_safetensors(const InspectOptions& options, const GlobalOptions& glo
   const SafetensorsReader file = SafetensorsReader::open_file(options.model);
   if (options.tensor) return inspect_lone_tensor(file, options, global);
   Json tensors = Json::array();
-  Table table{shown(options.model.string()), {"tensor", "type", "shape", "bytes"}, {}};
+  Table table{terminal_safe(options.model.string()), {"tensor", "type", "shape", "bytes"}, {}};
   for (const auto& [name, tensor] : file.tensors()) {
     const std::string dtype(to_string(tensor.spec.dtype));
     tensors.push_back({{"name", name},
                        {"dtype", dtype},
                        {"shape", tensor.spec.shape},
                        {"bytes", tensor.bytes.size()}});
-    table.rows.push_back(
-        {shown(name), dtype, shape_text(tensor.spec.shape), with_commas(tensor.bytes.size())});
+    table.rows.push_back({terminal_safe(name),
+                          dtype,
+                          shape_text(tensor.spec.shape),
+                          with_commas(tensor.bytes.size())});
   }
   if (global.json)
     print_json({{"path", options.model.string()}, {"tensors", tensors}});

@@ -11,7 +11,7 @@ namespace {
 std::string token_text(const TokenizerFacts& facts, std::int64_t id) {
   const auto place = static_cast<std::size_t>(id);
   if (id < 0 || place >= facts.tokens.size()) return fmt::to_string(id);
-  return fmt::format("{} {}", id, shown(facts.tokens[place]));
+  return fmt::format("{} {}", id, terminal_safe(facts.tokens[place]));
 }
 
 std::string ends_text(const TokenizerFacts& facts, const Checkpoint& model) {
@@ -29,11 +29,13 @@ std::string special_text(const TokenizerFacts& facts) {
   constexpr std::size_t kShown = 8;  // some vocabularies reserve hundreds
   std::string text = fmt::to_string(facts.special.size());
   for (std::size_t i = 0; i < std::min(kShown, facts.special.size()); ++i)
-    text += fmt::format(
-        "{}{} {}", i == 0 ? ": " : ", ", facts.special[i].id, shown(facts.special[i].content));
+    text += fmt::format("{}{} {}",
+                        i == 0 ? ": " : ", ",
+                        facts.special[i].id,
+                        terminal_safe(facts.special[i].content));
   if (facts.special.size() > kShown)
-    text +=
-        fmt::format(", … {} {}", facts.special.back().id, shown(facts.special.back().content));
+    text += fmt::format(
+        ", … {} {}", facts.special.back().id, terminal_safe(facts.special.back().content));
   return text;
 }
 
@@ -53,11 +55,11 @@ std::string description_of(const TokenizerLook& tokenizer) {
 
 std::vector<Fact> facts_of(const TokenizerLook& tokenizer, const Checkpoint& model) {
   std::vector<Fact> facts;
-  facts.push_back({"tokenizer", shown(description_of(tokenizer))});
+  facts.push_back({"tokenizer", terminal_safe(description_of(tokenizer))});
   if (!tokenizer.facts) return facts;
   const TokenizerFacts& found = *tokenizer.facts;
   facts.push_back(
-      {"  words", found.pre_tokenizer.empty() ? "not cut" : shown(found.pre_tokenizer)});
+      {"  words", found.pre_tokenizer.empty() ? "not cut" : terminal_safe(found.pre_tokenizer)});
   facts.push_back({"  special", special_text(found)});
   facts.push_back({"  ends", ends_text(found, model)});
   facts.push_back({"  chat", found.chat_template ? "with a template" : "no template"});

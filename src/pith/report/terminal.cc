@@ -65,11 +65,10 @@ std::string short_number(double number) { return fmt::format("{:.4g}", number); 
 std::string percent(double part, double whole) {
   if (part == 0 || whole == 0) return "0 %";
   const double share = 100 * part / whole;
-  if (share < 0.01) return "< 0.01 %";
-  return share < 1 ? fmt::format("{:.2f} %", share) : fmt::format("{:.1f} %", share);
+  return share < 1 ? fmt::format("{:.2g} %", share) : fmt::format("{:.1f} %", share);
 }
 
-std::string shown(std::string_view text) {
+std::string terminal_safe(std::string_view text) {
   std::string safe;
   while (!text.empty()) {
     const std::size_t valid = valid_utf8_prefix(text);

@@ -14,11 +14,11 @@ namespace pith {
 
 std::string with_commas(std::uint64_t number);  // "134,515,008"
 std::string short_number(double number);        // 4 digits: "0.07132", "-1.2e-07", "12"
-// "12.3 %"; what is not 0 does not read as 0: "< 0.01 %".
+// "12.3 %"; what is not 0 does not read as 0: "0.0058 %".
 std::string percent(double part, double whole);
 
 // Text from a file that is safe to print: control characters and bytes that are not UTF-8 as \xNN.
-std::string shown(std::string_view text);
+std::string terminal_safe(std::string_view text);
 
 // Lines "  name    value", values in one column and broken at spaces.
 struct Fact {

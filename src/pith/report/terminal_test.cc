@@ -13,15 +13,15 @@ TEST(Numbers, ForPeople) {
   EXPECT_EQ(short_number(0.0713249), "0.07132");
   EXPECT_EQ(percent(1, 4), "25.0 %");
   EXPECT_EQ(percent(1, 400), "0.25 %");
-  EXPECT_EQ(percent(1, 1e6), "< 0.01 %");
+  EXPECT_EQ(percent(1, 1e6), "0.0001 %");
   EXPECT_EQ(percent(0, 4), "0 %");
   EXPECT_EQ(percent(0, 0), "0 %");
 }
 
-TEST(Printable, HidesWhatATerminalWouldObey) {
-  EXPECT_EQ(shown("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
-  EXPECT_EQ(shown("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
-  EXPECT_EQ(shown("\xff-\xc3"), "\\xff-\\xc3");
+TEST(TerminalSafe, HidesWhatATerminalWouldObey) {
+  EXPECT_EQ(terminal_safe("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(terminal_safe("a\x1b[2Jb\n"), "a\\x1b[2Jb\\x0a");
+  EXPECT_EQ(terminal_safe("\xff-\xc3"), "\\xff-\\xc3");
 }
 
 TEST(Facts, StandInTwoColumnsAndBreakAtSpaces) {

@@ -88,7 +88,7 @@ TokenizerFacts tokenizer_facts(const Checkpoint& checkpoint) {
   add_tokens(root, facts);
   add_merges(root, facts);
   if (const auto steps = root.find("pre_tokenizer")) facts.pre_tokenizer = step_names(*steps);
-  if (checkpoint.gguf() != nullptr)
+  if (checkpoint.gguf() != nullptr && !facts.pre_tokenizer.empty())
     if (const auto name = checkpoint.gguf()->find_string("tokenizer.ggml.pre"))
       facts.pre_tokenizer += " (" + *name + ")";
   facts.chat_template = has_chat_template(checkpoint);

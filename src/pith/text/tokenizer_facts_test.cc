@@ -80,6 +80,7 @@ TEST(TokenizerFactsTest, OfGgufFiles) {
   const auto llama =
       tokenizer_facts(Checkpoint::open(PITH_SOURCE_DIR "/tests/golden/gguf/llama.gguf"));
   EXPECT_EQ(llama.special.size(), 3u);
+  EXPECT_EQ(llama.pre_tokenizer, "");  // SentencePiece cuts nothing
   EXPECT_EQ(llama.tokens.size(), 267u);
 }
 
