@@ -1,6 +1,7 @@
 #include "pith/formats/layout.h"
 
 #include "pith/base/error.h"
+#include "pith/formats/bitsandbytes_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -8,6 +9,10 @@ namespace {
 
 constexpr Layout kLayouts[] = {
     {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer},
+    {"bitsandbytes",
+     "transformers' NF4, FP4 and LLM.int8()",
+     make_bitsandbytes_reader,
+     make_bitsandbytes_writer},
 };
 
 const Layout* find(std::string_view name) {
