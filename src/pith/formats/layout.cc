@@ -5,6 +5,7 @@
 #include "pith/formats/gptq_layout.h"
 #include "pith/formats/ct_layout.h"
 #include "pith/formats/fp8_layout.h"
+#include "pith/formats/bitsandbytes_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -19,6 +20,10 @@ constexpr Layout kLayouts[] = {
      make_ct_reader,
      make_ct_writer},
     {"fp8", "E4M3 in blocks of 128 x 128 (DeepSeek's)", make_fp8_reader, make_fp8_writer},
+    {"bitsandbytes",
+     "transformers' NF4, FP4 and LLM.int8()",
+     make_bitsandbytes_reader,
+     make_bitsandbytes_writer},
 };
 
 const Layout* find(std::string_view name) {
