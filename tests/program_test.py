@@ -2,13 +2,14 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
-import time
 import unittest
 
 import pith_program
+import read_pith
 from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
 
 COMMANDS = ["inspect", "tokenize", "convert", "score", "eval", "compare", "generate", "quantize", "compress", "bench"]
@@ -229,19 +230,115 @@ class Quantize(ProgramTest):
         self.assertEqual(self.names(), ["model-llama"])
 
 
+class Layouts(ProgramTest):
+    def test_compressed_weights_keep_their_bits(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--group-size", "16", "-o", "q")
+        report = self.json("convert", "q", "--format", "pith", "-o", "again")
+        self.assertIn("a forward pass of 3 tokens is bit-identical", report["verified"])
+        self.assertEqual((self.folder / "q" / "model.safetensors").read_bytes(),
+                         (self.folder / "again" / "model.safetensors").read_bytes())
+
+    def test_a_lone_file_beside_its_config(self):
+        model = self.model()
+        self.pith("convert", model / "model.safetensors", "-o", "out")
+        self.assertEqual(self.json("inspect", "out")["spec"], self.json("inspect", model)["spec"])
+        self.assertTrue((self.folder / "out" / "tokenizer.json").is_file())
+
+    def test_what_cannot_be(self):
+        model = self.model()
+        self.assertIn("expected one of hf, pith", self.error("convert", model, "--format", "zip", "-o", "out"))
+        self.assertIn("compressed weights", self.error("quantize", model, "--method", "rtn", "--format", "hf", "-o", "out"))
+        self.assertIn("--permute", self.error("convert", model, "--format", "pith", "--permute", "1", "-o", "out"))
+        self.assertEqual(self.names(), ["model-llama"])
+
+
+class PlainReader(ProgramTest):
+    """docs/formats.md by scripts/read_pith.py, which shares nothing with Pith."""
+    METHODS = ["fp8", "fp8 --group-size tensor", "absmax", "affine", "documents", "rtn --bits 3 --group-size 12",
+               "rtn --bits 4 --group-size tensor --scale-dtype BF16", "rtn --bits 5 --symmetric --scale-dtype F16",
+               "nf4", "fp4 --double-quantization", "nf4 --block-size 32 --double-quantization"]
+
+    def test_it_reads_what_pith_reads(self):
+        for family in ("llama", "gpt2"):
+            model = self.model(family)
+            for i, method in enumerate(self.METHODS):
+                with self.subTest(family=family, method=method):
+                    packed, dense = self.folder / f"{family}-q{i}", self.folder / f"{family}-d{i}"
+                    self.pith("quantize", model, "--method", *method.split(), "-o", packed)
+                    self.pith("convert", packed, "-o", dense, "--dtype", "f32")
+                    packed, dense = read_pith.Folder(packed), read_pith.Folder(dense)
+                    self.assertEqual(packed.names(), dense.names())
+                    for name in packed.names():
+                        found, expected = packed.rows(name), dense.rows(name)
+                        if name in packed.matrices and ".c_" in name:  # Conv1D is [in, out] where it is dense
+                            expected = [list(column) for column in zip(*expected)]
+                        if name in packed.matrices and len(expected) != len(found):
+                            expected = [[x for row in expected for x in row]]
+                        self.assertEqual(found, expected, name)
+
+
+class BadModels(ProgramTest):
+    def change_config(self, model, **keys):
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, **keys}))
+
+    def test_fewer_layers_than_the_files_have(self):
+        model = self.model()
+        self.change_config(model, num_hidden_layers=1)
+        self.assertIn("a tensor of layer 1", self.error("inspect", model, code=1))
+
+    def test_a_tokenizer_larger_than_the_vocabulary(self):
+        model = self.model()
+        document = json.loads((model / "tokenizer.json").read_text())
+        document["model"]["vocab"]["zz"] = 500
+        (model / "tokenizer.json").write_text(json.dumps(document))
+        for command in (["convert", model, "-o", "out"], ["quantize", model, "--method", "rtn", "-o", "out"]):
+            self.assertIn("the largest token id is 500", self.error(*command, code=1))
+        self.assertEqual(self.names(), ["model-llama"])
+
+    def test_a_bad_id_on_stdin(self):
+        message = self.error("tokenize", self.model(), "--decode", stdin="[1]\n[4000000]\n", code=1)
+        self.assertIn("stdin:2", message)
+
+    def test_a_stretched_context_without_bounds(self):
+        model = self.model()
+        for factor in (1e300, 0.001):
+            self.change_config(model, rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": factor})
+            self.assertIn("dynamic rope factor", self.error("inspect", model, code=1))
+
+    def test_a_report_of_somebody_else(self):
+        model = self.model()
+        (self.folder / "out").mkdir()
+        for text in ('{"command": 3}', "[", "[1]"):
+            (self.folder / "out" / "report.json").write_text(text)
+            self.assertIn("not made by this same command", self.error("convert", model, "-o", "out", code=1))
+
+    def test_no_folder_for_temporary_files_is_needed(self):
+        model = self.model()
+        done = subprocess.run([str(pith_program.BUILD / "pith"), "convert", str(model), "-o", "out/"],
+                              cwd=self.folder, env={**os.environ, "TMPDIR": "/nonexistent"}, capture_output=True)
+        self.assertEqual((done.returncode, self.names()), (0, ["model-llama", "out"]), done.stderr)
+
+
 class Signals(ProgramTest):
-    def test_sigterm_leaves_nothing_behind(self):
-        fifo = self.folder / "model-llama"
-        self.model()
-        # a shell that keeps stdin open makes tokenize wait
-        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "tokenize", str(fifo)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.3)
+    def terminate_while_writing(self):
+        """SIGTERM as soon as the hidden output folder is seen; None if the program was faster."""
+        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "quantize", "model-llama", "--method", "rtn",
+                                    "-o", "out"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not any(name.startswith(".out.partial") for name in self.names()):
+            pass
         process.send_signal(signal.SIGTERM)
-        self.assertIn(process.wait(timeout=10), (128 + signal.SIGTERM,))
-        process.stdin.close()
-        process.stdout.close()
-        process.stderr.close()
+        return process.wait(timeout=60)
+
+    def test_sigterm_leaves_nothing_behind(self):
+        self.model()
+        for _ in range(100):
+            code = self.terminate_while_writing()
+            if code != 0:
+                self.assertEqual((code, self.names()), (128 + signal.SIGTERM, ["model-llama"]))
+                return
+            shutil.rmtree(self.folder / "out")
+        self.fail("the program was always faster than the signal")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,9 @@ void visit(ConvertOptions& o, auto&& v) {
     o.permute,
     "seed; reorders hidden units, FFN neurons and value dimensions within heads");
   v("dtype", o.dtype, "type of the weights (default: the source's; f32 for a quantized source)");
-  v("format", o.format, "hf");
+  v("format",
+    o.format,
+    "hf: dense; else the layout of compressed weights: " + output_format_names());
   v("shard-size", o.shard_size, "largest size of a weight file, e.g. 2GiB");
   v("no-verify", o.no_verify, "do not read back what was written");
 }
@@ -159,7 +161,7 @@ void visit(QuantizeCommandOptions& o, auto&& v) {
   v("model", o.model, "model: a folder or a .gguf file");
   v("output", o.output, "new folder");
   visit(o.quantize, v);
-  v("format", o.format, "pith");
+  v("format", o.format, "layout of the compressed weights: " + output_format_names());
   v("shard-size", o.shard_size, "largest size of a weight file, e.g. 2GiB");
 }
 
@@ -216,6 +218,8 @@ struct TorchBodies {
   int (*generate)(const GenerateCommandOptions&, const GlobalOptions&) = nullptr;
   int (*compress)(const CompressOptions&, const GlobalOptions&) = nullptr;
   int (*bench_model)(const BenchOptions&, const GlobalOptions&) = nullptr;
+  // The message of an error of torch's, without its trace of the stack.
+  std::string (*message_of)(const std::exception&) = nullptr;
 };
 
 // The whole program: parses, checks, runs or hands over (`torch` null), prints errors. Returns the

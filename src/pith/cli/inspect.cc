@@ -14,6 +14,11 @@
 namespace pith {
 namespace {
 
+// "gguf", "hf", or the layout of compressed weights.
+std::string_view stored_as(const Checkpoint& model) {
+  return model.layout().empty() ? to_string(model.container()) : model.layout();
+}
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
@@ -110,7 +115,7 @@ Json tensors_to_json(const Checkpoint& model) {
 }
 
 void print_text(const Checkpoint& model, const Json& spec, const SizeReport& size) {
-  fmt::print("{} ({})\n", model.path().string(), to_string(model.container()));
+  fmt::print("{} ({})\n", model.path().string(), stored_as(model));
   for (const auto& [key, value] : spec.items())
     fmt::print("  {:<13} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   fmt::print("  {:<13} {}\n", "tokenizer", tokenizer_text(model));
@@ -146,7 +151,7 @@ int run_inspect(const InspectOptions& options, const GlobalOptions& global) {
   Json parts = Json::object();
   for (const auto& [part, bytes] : size.parts) parts[part] = bytes;
   const Json json{{"path", model.path().string()},
-                  {"container", std::string(to_string(model.container()))},
+                  {"container", std::string(stored_as(model))},
                   {"spec", spec},
                   {"tokenizer", tokenizer_text(model)},
                   {"size_bytes", size.total_bytes},

@@ -169,7 +169,7 @@ Planner plan_dynamic_int8(const QuantizeOptions& options, const DecoderSpec& spe
   require_options(options, kOptions);
   ParameterPlan plan{.encoding = GroupIntEncoding{.bits = 8, .granularity = Granularity::kRow},
                      .round = {}};
-  plan.activation = ActivationQuantization::kDynamicInt8Token;
+  plan.activation.scheme = ActivationScheme::kDynamicInt8Token;
   return plan_linears(options, spec, plan);
 }
 

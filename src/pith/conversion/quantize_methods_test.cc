@@ -74,10 +74,11 @@ TEST(QuantizeMethods, OnlyDynamicInt8AsksForInt8Activations) {
   for (const QuantizeMethod& method : quantize_methods()) {
     const bool dynamic = method.name == "dynamic-int8";
     EXPECT_EQ(plan_of({.method = std::string(method.name)}, kUp).activation,
-              dynamic ? ActivationQuantization::kDynamicInt8Token : ActivationQuantization::kNone);
+              dynamic ? ActivationQuantization{ActivationScheme::kDynamicInt8Token}
+                      : ActivationQuantization{ActivationScheme::kNone});
   }
   EXPECT_EQ(plan_of({.method = "dynamic-int8"}, "lm_head").activation,
-            ActivationQuantization::kNone);
+            ActivationQuantization{ActivationScheme::kNone});
 }
 
 TEST(QuantizeMethods, RtnIsAffineBelowEightBitsAndSymmetricAtEight) {

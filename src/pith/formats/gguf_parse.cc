@@ -65,8 +65,12 @@ Header read_header(GgufReader& reader) {
   return header;
 }
 
-void read_metadata(GgufReader& reader, std::uint64_t count, GgufContents& contents) {
+void read_metadata(GgufReader& reader,
+                   std::span<const std::byte> file,
+                   std::uint64_t count,
+                   GgufContents& contents) {
   contents.metadata.reserve(count);
+  contents.values.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("metadata entry {}", i));
     std::string key(reader.utf8_text("a key"));
@@ -75,10 +79,12 @@ void read_metadata(GgufReader& reader, std::uint64_t count, GgufContents& conten
     reader.set_context("key " + printable(key));
     if (!contents.keys.emplace(key, contents.metadata.size()).second)
       reader.fail("every key once", "it a second time");
+    const std::uint64_t start = reader.position();
     const GgufValueType type = read_gguf_value_type(reader);
     if (key == kAlignmentKey && type != GgufValueType::kU32)
       reader.fail("a value of type 4 (u32)", fmt::format("type {}", static_cast<int>(type)));
     contents.metadata.emplace_back(std::move(key), read_gguf_value(reader, type));
+    contents.values.push_back(file.subspan(start, reader.position() - start));
   }
 }
 
@@ -212,7 +218,7 @@ GgufContents parse_gguf(std::span<const std::byte> file, const std::string& plac
   const Header header = read_header(reader);
   GgufContents contents;
   contents.version = header.version;
-  read_metadata(reader, header.keys, contents);
+  read_metadata(reader, file, header.keys, contents);
   reader.set_context("");
   const std::uint64_t alignment = alignment_of(reader, contents);
   std::vector<PlannedTensor> planned = read_tensor_infos(reader, header.tensors, contents);

@@ -145,6 +145,10 @@ class SpecCheck {
       positive("rope beta_slow", rope.beta_slow);
       if (rope.attention_factor) positive("rope attention_factor", *rope.attention_factor);
     }
+    if (rope.scaling == RopeScalingKind::kDynamic &&
+        !(rope.factor >= 1 && rope.factor * static_cast<double>(spec_.context) <= kMaxContext))
+      fail(fmt::format("dynamic rope factor from 1 to {}", kMaxContext / spec_.context),
+           fmt::format("{}", rope.factor));
     if (rope.scaling == RopeScalingKind::kDynamic)
       for (const LayerSpec& layer : spec_.layers)
         if (layer.qk_dim < 4)

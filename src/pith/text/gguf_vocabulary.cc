@@ -8,11 +8,15 @@
 
 #include "pith/base/error.h"
 #include "pith/base/utf8.h"
+#include "pith/formats/gguf_reader.h"
 #include "pith/text/tokenizer.h"
 #include "pith/text/vocabulary.h"
 
 namespace pith {
 namespace {
+
+// Far above any real token; the search for merges takes time with the square of it.
+constexpr std::size_t kMaxTokenBytes = 1024;
 
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
 // Of finding merges: bytes compared, and bytes of the merges. Vocabularies of 256,000 tokens come
@@ -62,19 +66,10 @@ std::vector<double> read_scores(const GgufFile& gguf, std::size_t count) {
   return *scores;
 }
 
-// Texts that go into JSON must be UTF-8; GGUF itself asks that of strings outside of arrays only.
-void check_utf8(const GgufFile& gguf,
-                std::string_view name,
-                const std::vector<std::string>& texts) {
-  for (std::size_t i = 0; i < texts.size(); ++i)
-    if (valid_utf8_prefix(texts[i]) != texts[i].size())
-      fail<FormatError>("{}: {}[{}] is '{}', expected UTF-8", gguf.place(), key(name), i, texts[i]);
-}
-
 void read_special_ids(const GgufFile& gguf, GgufVocabulary& vocabulary) {
   const auto last = static_cast<std::int64_t>(vocabulary.tokens.size()) - 1;
   const auto id = [&](std::string_view name) -> std::optional<std::int32_t> {
-    const auto found = gguf.find_integer(key(name), 0, last);
+    const auto found = gguf.find_token_id(key(name), last);
     return found ? std::optional(static_cast<std::int32_t>(*found)) : std::nullopt;
   };
   vocabulary.bos_id = id("bos_token_id");
@@ -109,6 +104,31 @@ void read_switches(const GgufFile& gguf, GgufVocabulary& vocabulary) {
                       key("eos_token_id"));
 }
 
+void check_tokens(const GgufFile& gguf, const std::vector<std::string>& tokens) {
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].size() > kMaxTokenBytes)
+      fail<FormatError>("{}: {}[{}] has {} bytes, expected at most {}",
+                        gguf.place(),
+                        key("tokens"),
+                        id,
+                        tokens[id].size(),
+                        kMaxTokenBytes);
+    if (valid_utf8_prefix(tokens[id]) != tokens[id].size())
+      fail<FormatError>("{}: {}[{}] is {}, expected UTF-8",
+                        gguf.place(),
+                        key("tokens"),
+                        id,
+                        printable(tokens[id]));
+  }
+}
+
+void check_merges(const GgufFile& gguf, const std::vector<std::string>& merges) {
+  for (std::size_t i = 0; i < merges.size(); ++i)
+    if (valid_utf8_prefix(merges[i]) != merges[i].size())
+      fail<FormatError>(
+          "{}: {}[{}] is {}, expected UTF-8", gguf.place(), key("merges"), i, printable(merges[i]));
+}
+
 }  // namespace
 
 GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
@@ -125,7 +145,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
                       key("tokens"),
                       tokens == nullptr ? 0 : tokens->size(),
                       kMaxVocabulary);
-  check_utf8(gguf, "tokens", *tokens);
+  check_tokens(gguf, *tokens);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());
   vocabulary.pre = gguf.find_string(key("pre")).value_or("default");
@@ -134,7 +154,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
   } else {
     const auto* merges = gguf.find_strings(key("merges"));
     if (merges == nullptr) fail<FormatError>("{}: there is no {}", gguf.place(), key("merges"));
-    check_utf8(gguf, "merges", *merges);
+    check_merges(gguf, *merges);
     vocabulary.merges = *merges;
   }
   read_special_ids(gguf, vocabulary);

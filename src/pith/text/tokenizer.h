@@ -22,6 +22,12 @@ struct EncodeOptions {
 };
 
 // Immutable; safe for use by several threads (word caches are per call or locked).
+// It makes ids that the model's embedding has no rows for.
+class TokenizerMismatch : public FormatError {
+ public:
+  using FormatError::FormatError;
+};
+
 class Tokenizer {
  public:
   // From a tokenizer.json document. FormatError (path inside the document) for malformed files and

@@ -41,10 +41,10 @@ Tokenizer Tokenizer::of(const Checkpoint& checkpoint) {
   const auto state = State::from_json(document.json, document.place);
   const auto vocab = static_cast<std::size_t>(checkpoint.spec().vocab);
   if (state->size > vocab)
-    fail<FormatError>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
-                      document.place,
-                      state->size - 1,
-                      vocab);
+    fail<TokenizerMismatch>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
+                            document.place,
+                            state->size - 1,
+                            vocab);
   state->decode_limit = vocab;
   return Tokenizer(state);
 }
