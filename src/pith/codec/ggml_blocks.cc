@@ -11,22 +11,6 @@
 namespace pith {
 namespace {
 
-// The file's structs, byte for byte; scales are f16.
-struct BlockQ8 {
-  std::uint16_t scale;
-  std::int8_t codes[kGgmlBlock];
-};
-struct BlockQ4 {
-  std::uint16_t scale;
-  std::uint8_t nibbles[kGgmlBlock / 2];  // elements 0 to 15 low, 16 to 31 high
-};
-struct BlockQ4Offset {
-  std::uint16_t scale;
-  std::uint16_t minimum;
-  std::uint8_t nibbles[kGgmlBlock / 2];
-};
-static_assert(sizeof(BlockQ8) == 34 && sizeof(BlockQ4) == 18 && sizeof(BlockQ4Offset) == 20);
-
 bool is_finite_f16(std::uint16_t bits) { return (bits & 0x7c00u) != 0x7c00u; }
 
 float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
@@ -40,7 +24,7 @@ void pack_levels(const float (&shifted)[kGgmlBlock], std::uint8_t (&nibbles)[kGg
     nibbles[i] = static_cast<std::uint8_t>(level(shifted[i]) | level(shifted[i + 16]) << 4);
 }
 
-bool quantize(const float* x, BlockQ8& block) {
+bool quantize(const float* x, BlockQ80& block) {
   float largest = 0;
   for (std::size_t i = 0; i < kGgmlBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
   const float d = largest / 127.0f;
@@ -53,7 +37,7 @@ bool quantize(const float* x, BlockQ8& block) {
   return is_finite_f16(block.scale);
 }
 
-bool quantize(const float* x, BlockQ4& block) {
+bool quantize(const float* x, BlockQ40& block) {
   float extreme = 0;  // the first of largest magnitude
   for (std::size_t i = 0; i < kGgmlBlock; ++i)
     if (std::fabs(x[i]) > std::fabs(extreme)) extreme = x[i];
@@ -66,7 +50,7 @@ bool quantize(const float* x, BlockQ4& block) {
   return is_finite_f16(block.scale);
 }
 
-bool quantize(const float* x, BlockQ4Offset& block) {
+bool quantize(const float* x, BlockQ41& block) {
   float low = x[0],
         high = x[0];  // of equal values the first, so that the sign of a zero is the reference's
   for (std::size_t i = 1; i < kGgmlBlock; ++i) {
@@ -83,28 +67,6 @@ bool quantize(const float* x, BlockQ4Offset& block) {
   return is_finite_f16(block.scale) && is_finite_f16(block.minimum);
 }
 
-void dequantize(const BlockQ8& block, float* out) {
-  const float d = f16_to_f32(block.scale);
-  for (std::size_t i = 0; i < kGgmlBlock; ++i) out[i] = static_cast<float>(block.codes[i]) * d;
-}
-
-void dequantize(const BlockQ4& block, float* out) {
-  const float d = f16_to_f32(block.scale);
-  for (std::size_t i = 0; i < kGgmlBlock / 2; ++i) {
-    out[i] = static_cast<float>((block.nibbles[i] & 15) - 8) * d;
-    out[i + 16] = static_cast<float>((block.nibbles[i] >> 4) - 8) * d;
-  }
-}
-
-void dequantize(const BlockQ4Offset& block, float* out) {
-  const float d = f16_to_f32(block.scale);
-  const float m = f16_to_f32(block.minimum);
-  for (std::size_t i = 0; i < kGgmlBlock / 2; ++i) {
-    out[i] = static_cast<float>(block.nibbles[i] & 15) * d + m;
-    out[i + 16] = static_cast<float>(block.nibbles[i] >> 4) * d + m;
-  }
-}
-
 template <class Block>
 std::size_t quantize_all(const float* x, std::size_t blocks, std::byte* out) {
   std::size_t overflowed = 0;
@@ -116,54 +78,71 @@ std::size_t quantize_all(const float* x, std::size_t blocks, std::byte* out) {
   return overflowed;
 }
 
+struct TypeTraits {
+  std::size_t elements = 0;
+  std::size_t bytes = 0;
+  int code_bits = 0;
+};
+
 template <class Block>
-void dequantize_all(const std::byte* in, std::size_t blocks, float* out) {
-  for (std::size_t b = 0; b < blocks; ++b) {
-    Block block;
-    std::memcpy(&block, in + b * sizeof block, sizeof block);
-    dequantize(block, out + b * kGgmlBlock);
+constexpr TypeTraits plain(int code_bits) {
+  return {kGgmlBlock, sizeof(Block), code_bits};
+}
+template <class Block>
+constexpr TypeTraits super(int code_bits) {
+  return {kGgmlSuperBlock, sizeof(Block), code_bits};
+}
+
+TypeTraits traits_of(GgmlType type) {
+  switch (type) {
+    case GgmlType::kQ4_0:
+      return plain<BlockQ40>(4);
+    case GgmlType::kQ4_1:
+      return plain<BlockQ41>(4);
+    case GgmlType::kQ5_0:
+      return plain<BlockQ50>(5);
+    case GgmlType::kQ5_1:
+      return plain<BlockQ51>(5);
+    case GgmlType::kQ8_0:
+      return plain<BlockQ80>(8);
+    case GgmlType::kQ2_K:
+      return super<BlockQ2K>(2);
+    case GgmlType::kQ3_K:
+      return super<BlockQ3K>(3);
+    case GgmlType::kQ4_K:
+      return super<BlockQ4K>(4);
+    case GgmlType::kQ5_K:
+      return super<BlockQ5K>(5);
+    case GgmlType::kQ6_K:
+      return super<BlockQ6K>(6);
+    case GgmlType::kIQ4_NL:
+      return plain<BlockIq4Nl>(4);
+    case GgmlType::kIQ4_XS:
+      return super<BlockIq4Xs>(4);
+    case GgmlType::kMXFP4:
+      return plain<BlockMxfp4>(4);
   }
+  throw InternalError("ggml type out of range");
 }
 
 }  // namespace
 
-std::size_t ggml_block_bytes(GgmlType type) {
-  switch (type) {
-    case GgmlType::kQ4_0:
-      return sizeof(BlockQ4);
-    case GgmlType::kQ4_1:
-      return sizeof(BlockQ4Offset);
-    case GgmlType::kQ8_0:
-      return sizeof(BlockQ8);
-  }
-  throw InternalError("ggml type out of range");
+std::size_t ggml_block_elements(GgmlType type) { return traits_of(type).elements; }
+std::size_t ggml_block_bytes(GgmlType type) { return traits_of(type).bytes; }
+int ggml_code_bits(GgmlType type) { return traits_of(type).code_bits; }
+
+bool ggml_is_writable(GgmlType type) {
+  return type == GgmlType::kQ4_0 || type == GgmlType::kQ4_1 || type == GgmlType::kQ8_0;
 }
 
 std::size_t quantize_ggml_blocks(GgmlType type,
                                  const float* x,
                                  std::size_t blocks,
                                  std::byte* out) {
-  switch (type) {
-    case GgmlType::kQ4_0:
-      return quantize_all<BlockQ4>(x, blocks, out);
-    case GgmlType::kQ4_1:
-      return quantize_all<BlockQ4Offset>(x, blocks, out);
-    case GgmlType::kQ8_0:
-      return quantize_all<BlockQ8>(x, blocks, out);
-  }
-  throw InternalError("ggml type out of range");
-}
-
-void dequantize_ggml_blocks(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {
-  switch (type) {
-    case GgmlType::kQ4_0:
-      return dequantize_all<BlockQ4>(in, blocks, out);
-    case GgmlType::kQ4_1:
-      return dequantize_all<BlockQ4Offset>(in, blocks, out);
-    case GgmlType::kQ8_0:
-      return dequantize_all<BlockQ8>(in, blocks, out);
-  }
-  throw InternalError("ggml type out of range");
+  if (type == GgmlType::kQ4_0) return quantize_all<BlockQ40>(x, blocks, out);
+  if (type == GgmlType::kQ4_1) return quantize_all<BlockQ41>(x, blocks, out);
+  PITH_CHECK(type == GgmlType::kQ8_0);
+  return quantize_all<BlockQ80>(x, blocks, out);
 }
 
 }  // namespace pith

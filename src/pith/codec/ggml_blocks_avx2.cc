@@ -185,7 +185,9 @@ std::size_t quantize_ggml_avx2(GgmlType type, const float* x, std::size_t blocks
 void dequantize_ggml_avx2(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {
   const auto dequantize = type == GgmlType::kQ8_0   ? dequantize_q8_0
                           : type == GgmlType::kQ4_0 ? dequantize_q4_0
-                                                    : dequantize_q4_1;
+                          : type == GgmlType::kQ4_1 ? dequantize_q4_1
+                                                    : nullptr;
+  if (dequantize == nullptr) return dequantize_ggml_blocks(type, in, blocks, out);
   for (std::size_t b = 0; b < blocks; ++b)
     dequantize(in + b * ggml_block_bytes(type), out + b * kGgmlBlock);
 }

@@ -6,21 +6,17 @@ namespace pith {
 namespace {
 
 TEST(GgmlBlocks, EqualTheOwnersByteForByte) {
-  const Json golden = read_golden("ggml_blocks.json");
+  const Json golden = read_golden("ggml_block_cases.json");
   std::size_t cases = 0;
   for (const Json& c : golden["cases"]) {
     SCOPED_TRACE(c["type"].get<std::string>() + " " + c["name"].get<std::string>());
-    const std::string name = c["type"].get<std::string>();
-    const GgmlType type = parse_enum<GgmlType>(name == "q8_0"   ? "Q8_0"
-                                               : name == "q4_0" ? "Q4_0"
-                                                                : "Q4_1",
-                                               "golden");
+    std::string name = c["type"].get<std::string>();
+    for (char& letter : name) letter = static_cast<char>(std::toupper(letter));
+    const GgmlType type = parse_enum<GgmlType>(name, "golden");
+    if (!ggml_is_writable(type) || c.contains("weights_f32_le")) continue;
     const std::vector<float> x = floats_of_hex(c["input_f32_le"].get<std::string>());
     const PackedMatrix packed = quantize_ggml(source_of_values(x, 1), {type});
     EXPECT_EQ(bytes_of(packed, "codes"), bytes_of_hex(c["block"].get<std::string>()));
-    const std::vector<float> decoded = packed.dequantize();
-    const auto bytes = std::as_bytes(std::span(decoded));
-    EXPECT_TRUE(std::ranges::equal(bytes, bytes_of_hex(c["dequant_f32_le"].get<std::string>())));
     ++cases;
   }
   EXPECT_EQ(cases, 15u);

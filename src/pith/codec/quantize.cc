@@ -43,6 +43,15 @@ std::size_t count_overflows(std::span<const float> values, DType dtype) {
   return static_cast<std::size_t>(std::ranges::count_if(values, overflows));
 }
 
+void require_writable(GgmlType type) {
+  if (ggml_is_writable(type)) return;
+  std::string names;
+  for (const auto& [writable, name] : kGgmlTypeNames)
+    if (ggml_is_writable(writable)) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
+  fail<UserError>(
+      "{} encoding: can be read but not written; use one of {}", to_string(type), names);
+}
+
 }  // namespace
 
 WeightSource source_of(MatrixView<const float> weight) {
@@ -89,16 +98,18 @@ PackedMatrix pack_dense(const WeightSource& weight, DType dtype) {
 }
 
 PackedMatrix quantize_ggml(const WeightSource& weight, const GgmlEncoding& encoding) {
+  require_writable(encoding.type);
   std::vector<OwnedBuffer> buffers = allocate_buffers(encoding, weight);
   WeightProblems problems(weight);
   std::atomic<std::size_t> overflows = 0;
-  const std::size_t row_bytes = weight.cols / kGgmlBlock * ggml_block_bytes(encoding.type);
+  const std::size_t elements = ggml_block_elements(encoding.type);
+  const std::size_t row_bytes = weight.cols / elements * ggml_block_bytes(encoding.type);
   for_each_chunk(weight, [&](const WeightChunk& chunk) {
     if (!vector_ops().range(chunk.values.data(), chunk.values.size()).finite)
       return problems.add_nonfinite(count_nonfinite(chunk.values));
     overflows += vector_ops().quantize_ggml(encoding.type,
                                             chunk.values.data(),
-                                            chunk.values.size() / kGgmlBlock,
+                                            chunk.values.size() / elements,
                                             buffers[0].writable.data() + chunk.first * row_bytes);
   });
   problems.throw_if_any(DType::kF16, "");

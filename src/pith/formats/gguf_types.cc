@@ -56,13 +56,12 @@ std::optional<Encoding> encoding_of_gguf_type(std::uint32_t id) {
       return DenseEncoding{DType::kF16};
     case 30:
       return DenseEncoding{DType::kBF16};
-    case static_cast<std::uint32_t>(GgmlType::kQ4_0):
-    case static_cast<std::uint32_t>(GgmlType::kQ4_1):
-    case static_cast<std::uint32_t>(GgmlType::kQ8_0):
-      return GgmlEncoding{static_cast<GgmlType>(id)};
     default:
-      return std::nullopt;
+      break;
   }
+  for (const auto& [type, name] : kGgmlTypeNames)
+    if (static_cast<std::uint32_t>(type) == id) return GgmlEncoding{type};
+  return std::nullopt;
 }
 
 }  // namespace pith
