@@ -79,6 +79,8 @@ struct ConvertOptions {
   std::optional<std::uint64_t> permute;
   std::optional<KeptDtype> dtype;
   std::string format = "hf";
+  std::optional<std::filesystem::path> imatrix;
+  bool allow_requantize = false;
   ByteSize shard_size{CheckpointWriter::kDefaultShardBytes};
   bool no_verify = false;
 };
@@ -89,6 +91,8 @@ void visit(ConvertOptions& o, auto&& v) {
     o.permute,
     "seed; reorders hidden units, FFN neurons and value dimensions within heads");
   v("dtype", o.dtype, "type of the weights (default: the source's; f32 for a quantized source)");
+  v("imatrix", o.imatrix, "gguf:TYPE: importance of columns, a file of llama-imatrix");
+  v("allow-requantize", o.allow_requantize, "gguf:TYPE of a model that is quantized already");
   v("format",
     o.format,
     "hf: dense; else the layout of compressed weights: " + output_format_names());

@@ -23,6 +23,24 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// The GGUF file of a folder that has no config.json: the only one, or the first part of the only
+// split one. Empty if there is none.
+fs::path gguf_in(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(folder / kConfigName, error))) return {};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t part = name.find("-of-");
+    const bool later_part = part != std::string::npos && part >= 5 &&
+                            std::string_view(name).substr(part - 5, 5) != "00001";
+    if (entry.path().extension() == ".gguf" && !later_part) files.push_back(entry.path());
+  }
+  if (files.size() > 1)
+    fail_no_model(folder, "several .gguf files", "give one of them: " + files.front().string());
+  return files.empty() ? fs::path{} : files.front();
+}
+
 void check_has_config(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(fs::symlink_status(folder / kConfigName, error))) return;
@@ -121,6 +139,10 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   if (error && status.type() != fs::file_type::not_found) fail_no_model(path, error.message());
   switch (status.type()) {
     case fs::file_type::directory:
+      if (const fs::path gguf = gguf_in(path); !gguf.empty()) {
+        open_gguf(gguf, *state);
+        break;
+      }
       check_has_config(path);
       open_folder(path, {}, *state);
       break;

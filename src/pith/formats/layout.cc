@@ -2,10 +2,10 @@
 
 #include "pith/base/error.h"
 #include "pith/formats/awq_layout.h"
-#include "pith/formats/gptq_layout.h"
+#include "pith/formats/bitsandbytes_layout.h"
 #include "pith/formats/ct_layout.h"
 #include "pith/formats/fp8_layout.h"
-#include "pith/formats/bitsandbytes_layout.h"
+#include "pith/formats/gptq_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {

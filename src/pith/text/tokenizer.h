@@ -88,6 +88,9 @@ class StreamDecoder {
 // from the scores).
 Json tokenizer_json_from_gguf(const GgufFile& gguf);
 
+// Whether the model comes with a tokenizer, of whatever kind.
+bool has_tokenizer(const Checkpoint& checkpoint);
+
 // Writes tokenizer.json, tokenizer_config.json (with the chat template), special_tokens_map.json
 // and generation_config.json (ids of the tokens that end a text) for a GGUF source, such that
 // transformers loads them with equal ids. Returns the names.

@@ -43,4 +43,11 @@ Tokenizer Tokenizer::of(const Checkpoint& checkpoint, const TokenizerDocument& d
   return Tokenizer(state);
 }
 
+bool has_tokenizer(const Checkpoint& checkpoint) {
+  if (checkpoint.gguf()) return checkpoint.gguf()->has("tokenizer.ggml.model");
+  for (const char* name : {"tokenizer.json", "vocab.json"})
+    if (std::filesystem::exists(checkpoint.folder() / name)) return true;
+  return false;
+}
+
 }  // namespace pith
