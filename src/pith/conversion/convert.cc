@@ -133,7 +133,7 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
 
   const ConversionPlan plan = make_conversion_plan(source, planner, options);
   const std::unique_ptr<ModelWriter> writer =
-      make_model_writer(options.format, folder, source.spec(), plan.stored(), options.shard_bytes);
+      make_model_writer(options.format, folder, source, plan.stored(), options.shard_bytes);
   OverlappedWriter overlapped(*writer);
   ForwardProbe probe(source.spec());
   Progress progress("converting", plan.parameters.size(), "parameters");

@@ -53,7 +53,7 @@ CtStrategy weight_strategy(const JsonCursor& json, std::int64_t group_size) {
 
 std::size_t square_block(const JsonCursor& json) {
   const JsonCursor at = json.at("block_structure");
-  const std::vector<JsonCursor> sides = at.items();
+  const JsonCursor::Items sides = at.items();
   if (sides.size() != 2) at.fail("two numbers, the rows and the columns of a block");
   const std::int64_t rows = sides[0].integer(1, kMaxGroup), cols = sides[1].integer(1, kMaxGroup);
   if (rows != cols) at.fail("square blocks", fmt::format("{} x {}", rows, cols));

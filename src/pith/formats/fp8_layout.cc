@@ -23,7 +23,7 @@ struct Fp8Config {
 };
 
 std::size_t block_of(const JsonCursor& at) {
-  const std::vector<JsonCursor> sides = at.items();
+  const JsonCursor::Items sides = at.items();
   if (sides.size() != 2) at.fail("two numbers, the rows and the columns of a block");
   const std::int64_t rows = sides[0].integer(1, kMaxBlock), cols = sides[1].integer(1, kMaxBlock);
   if (rows != cols) at.fail("square blocks", fmt::format("{} x {}", rows, cols));
