@@ -87,6 +87,7 @@ std::string quantization_text(const Checkpoint& model,
         i == 0 ? "" : "; ",
         encodings[i].encoding,
         encodings[i].tensors,
+        encodings[i].tensors == 1 ? "tensor" : "tensors",
         percent(static_cast<double>(encodings[i].parameters), static_cast<double>(parameters)));
   return text;
 }
