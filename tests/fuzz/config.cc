@@ -1,6 +1,7 @@
-// A config.json: the network, Pith's layout of its weights, and the config that is written of it.
+// A config.json: the network, the layout of its weights, and the config that is written of it.
 #include "pith/formats/config.h"
 #include "fuzz.h"
+#include "pith/formats/layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -15,6 +16,11 @@ void read_layout(const JsonCursor& config) {
     for (const BufferSpec& buffer : buffer_specs(entry.encoding, entry.rows, entry.cols))
       buffer.bytes();
   }
+}
+
+void read_any_layout(const JsonCursor& config) {
+  const auto quantization = config.find("quantization_config");
+  if (quantization) layout_of(*quantization).make_reader(*quantization);
 }
 
 // config_from_spec() reads back what it has written and refuses what got lost on the way; nothing
@@ -34,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Json document = parse_json(fuzz::text_of(data, size), "config.json");
     const JsonCursor config(document, "config.json");
     fuzz::may_refuse([&] { read_layout(config); });
+    fuzz::may_refuse([&] { read_any_layout(config); });
     write_again(spec_from_config(config));
   });
 }

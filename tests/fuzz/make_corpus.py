@@ -181,6 +181,15 @@ CONFIG_CHANGES = {
     "compressed-tensors": ("llama", {"quantization_config": {"quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
                                      "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int", "symmetric": True,
                                                                    "strategy": "group", "group_size": 128}}}}}),
+    "compressed-tensors-mixed": ("llama", {"quantization_config": {
+        "quant_method": "compressed-tensors", "format": "mixed-precision", "ignore": ["re:.*lm_head"], "version": "0.20.0",
+        "config_groups": {
+            "a": {"targets": ["re:.*self_attn\\.(q|k)_proj$"], "format": "float-quantized",
+                  "weights": {"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 128]}},
+            "b": {"targets": ["Linear"], "format": "int-quantized", "weights": {"num_bits": 8, "strategy": "channel", "actorder": "weight"},
+                  "input_activations": {"num_bits": 8, "dynamic": True, "strategy": "token"}}}}}),
+    "fp8": ("llama", {"quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic",
+                                              "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]}}),
 }
 
 
@@ -431,10 +440,22 @@ def gguf_seeds() -> None:
         seed("gguf", name, content)
 
 
+# ---- regular expressions that name modules
+
+
+def name_pattern_seeds() -> None:
+    patterns = {"head": ".*lm_head", "layers": "model\\.layers\\.[0-3]\\.mlp\\..*_proj$", "lookahead": "^(?!.*vision).*proj",
+                "counts": "(a{0,9}){2,}b{3}?", "class": "[^]a-z_\\d.]+|\\bx\\B", "named": "(?P<n>a|)*$", "blow-up": "(a+)+$b",
+                "lookbehind": "(?<=a)b"}
+    for name, pattern in patterns.items():
+        seed("name_pattern", name, pattern + "\nmodel.layers.2.mlp.up_proj" + "a" * 40)
+
+
 if __name__ == "__main__":
     json_seeds()
     yaml_seeds()
     safetensors_seeds()
     config_seeds()
+    name_pattern_seeds()
     tokenizer_seeds()
     gguf_seeds()

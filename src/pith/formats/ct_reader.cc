@@ -4,13 +4,12 @@
 #include "pith/codec/bit_pack.h"
 #include "pith/formats/ct_layout.h"
 #include "pith/formats/ct_packing.h"
+#include "pith/formats/scalar_tensor.h"
 
 namespace pith {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
-
-constexpr std::initializer_list<DType> kScaleTypes = {DType::kF32, DType::kBF16, DType::kF16};
 
 std::int64_t extent(std::size_t n) { return static_cast<std::int64_t>(n); }
 
@@ -33,11 +32,6 @@ std::string_view class_of(const LayoutMatrix& matrix) {
 
 Buffer view(BufferSpec spec, const StoredTensor& tensor) {
   return {std::move(spec), tensor.bytes, tensor.file};
-}
-
-float number_in(const StoredTensor& tensor) {
-  BufferSpec one{"", tensor.spec.dtype, {1, 1}};
-  return PackedMatrix(DenseEncoding{tensor.spec.dtype}, 1, 1, {view(one, tensor)}).dequantize()[0];
 }
 
 std::int64_t integer_at(const StoredTensor& tensor, std::size_t index) {
@@ -72,10 +66,8 @@ class MatrixReader {
     ActivationQuantization activation{scheme_.activation};
     const bool is_int8 = scheme_.activation == ActivationScheme::kStaticInt8Tensor;
     if (!is_int8 && scheme_.activation != ActivationScheme::kStaticFp8Tensor) return activation;
-    const StoredTensor& scale = one_number("input_scale", kScaleTypes);
-    activation.scale = number_in(scale);
-    if (!(activation.scale > 0 && activation.scale <= std::numeric_limits<float>::max()))
-      tensors_.fail(scale.spec.name, "a positive number", fmt::format("{}", activation.scale));
+    activation.scale =
+        positive_scalar(require_scalar(named("input_scale"), kScaleTypes, tensors_), tensors_);
     if (is_int8) activation.zero_point = activation_zero_point();
     return activation;
   }
@@ -83,17 +75,9 @@ class MatrixReader {
  private:
   std::string named(std::string_view part) const { return fmt::format("{}.{}", module_, part); }
 
-  // Of shape [1] or [].
-  const StoredTensor& one_number(std::string_view part, std::initializer_list<DType> types) {
-    const std::string name = named(part);
-    const StoredTensor* tensor = tensors_.find(name);
-    const bool is_scalar = tensor != nullptr && tensor->spec.shape.empty();
-    return tensors_.require(name, is_scalar ? Shape{} : Shape{1}, types);
-  }
-
   std::int32_t activation_zero_point() {
     if (scheme_.symmetric_activation && !tensors_.has(named("input_zero_point"))) return 0;
-    const StoredTensor& tensor = one_number("input_zero_point", {DType::kI8});
+    const StoredTensor& tensor = require_scalar(named("input_zero_point"), {DType::kI8}, tensors_);
     const std::int64_t zero = integer_at(tensor, 0);
     if (scheme_.symmetric_activation && zero != 0)
       tensors_.fail(
@@ -115,7 +99,7 @@ class MatrixReader {
     };
     switch (weights.strategy) {
       case CtStrategy::kTensor:
-        return one_number("weight_scale", kScaleTypes);
+        return require_scalar(named("weight_scale"), kScaleTypes, tensors_);
       case CtStrategy::kBlock:
         return tensors_.require(named("weight_scale"), {blocks(rows_), blocks(cols_)}, kScaleTypes);
       default:

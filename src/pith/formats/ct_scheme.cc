@@ -51,15 +51,6 @@ CtStrategy weight_strategy(const JsonCursor& json, std::int64_t group_size) {
   return group_size > 0 ? CtStrategy::kGroup : CtStrategy::kChannel;
 }
 
-std::size_t square_block(const JsonCursor& json) {
-  const JsonCursor at = json.at("block_structure");
-  const JsonCursor::Items sides = at.items();
-  if (sides.size() != 2) at.fail("two numbers, the rows and the columns of a block");
-  const std::int64_t rows = sides[0].integer(1, kMaxGroup), cols = sides[1].integer(1, kMaxGroup);
-  if (rows != cols) at.fail("square blocks", fmt::format("{} x {}", rows, cols));
-  return static_cast<std::size_t>(rows);
-}
-
 bool has_column_groups(const JsonCursor& json) {
   const auto order = json.find("actorder");
   if (!order) return false;
@@ -103,7 +94,7 @@ CtWeights weights_of(const JsonCursor& json) {
   if (weights.column_groups && !by_group)
     json.at("actorder").fail("none, since the strategy is not group");
   if (weights.strategy == CtStrategy::kBlock) {
-    weights.block = square_block(json);
+    weights.block = square_block_at(json.at("block_structure"));
     if (!weights.is_float) json.fail("floats, since the strategy is block", "integers");
   }
   if (const auto dynamic = json.find("dynamic"); dynamic && dynamic->json() != Json(false))
@@ -228,6 +219,14 @@ bool matches(const CtConfig::Target& target, std::string_view module) {
 }
 
 }  // namespace
+
+std::size_t square_block_at(const JsonCursor& at) {
+  const JsonCursor::Items sides = at.items();
+  if (sides.size() != 2) at.fail("two numbers, the rows and the columns of a block");
+  const std::int64_t rows = sides[0].integer(1, kMaxGroup), cols = sides[1].integer(1, kMaxGroup);
+  if (rows != cols) at.fail("square blocks", fmt::format("{} x {}", rows, cols));
+  return static_cast<std::size_t>(rows);
+}
 
 CtConfig ct_config_from_json(const JsonCursor& config) {
   CtConfig result;

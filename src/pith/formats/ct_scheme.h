@@ -65,6 +65,9 @@ struct CtConfig {
 // FormatError for what is malformed, contradictory or not known to Pith.
 CtConfig ct_config_from_json(const JsonCursor& config);
 
+// The size b of a block that stands as [b, b]; also of layout fp8.
+std::size_t square_block_at(const JsonCursor& at);
+
 // The index of the target that decides on a module of this class ("Linear", "Embedding"): an exact
 // name beats an expression, which beats a class. nullopt: none, or it is ignored. The targets that
 // match, ignored or not, are set in `matched` [targets].

@@ -245,7 +245,7 @@ class CtWriter final : public LayoutWriter {
   CtWriter(const DecoderSpec& spec, const std::vector<LayoutMatrix>& matrices) {
     for (const LayoutMatrix& matrix : matrices) add(matrix, spec.family);
     if (spec.tied_head) ignored_.push_back("lm_head");
-    warn_of_vllm(matrices);
+    warn_of_readers(matrices);
   }
 
   std::vector<TensorSpec> tensors_of(const LayoutMatrix& matrix) const override {
@@ -308,13 +308,21 @@ class CtWriter final : public LayoutWriter {
             {"format", format_name(group)}};
   }
 
-  static void warn_of_vllm(const std::vector<LayoutMatrix>& matrices) {
+  static void warn_of_readers(const std::vector<LayoutMatrix>& matrices) {
     std::vector<CtScheme> schemes;
     for (const LayoutMatrix& matrix : matrices)
       schemes.push_back(is_dense(matrix.encoding) ? CtScheme{} : scheme_of(matrix));
     const std::string objection = vllm_objection(matrices, schemes);
     if (!objection.empty())
       log_warning("compressed-tensors: vLLM may refuse, or run slowly, {}", objection);
+    const auto has_packed_zeros = [](const CtScheme& scheme) {
+      return scheme.format == CtFormat::kPacked && scheme.weights && !scheme.weights->symmetric &&
+             scheme.weights->strategy != CtStrategy::kTensor;
+    };
+    if (std::ranges::any_of(schemes, has_packed_zeros))
+      log_warning(
+          "compressed-tensors: transformers loads packed zero points with versions to 0.17 of the "
+          "package compressed-tensors, or to dequantize; 0.18 to 0.20 refuse them");
   }
 
   std::vector<Group> groups_;

@@ -1,19 +1,16 @@
 #include "pith/formats/fp8_layout.h"
 
 #include <cstring>
-#include <limits>
 
 #include "pith/base/error.h"
 #include "pith/base/log.h"
+#include "pith/formats/ct_scheme.h"
+#include "pith/formats/scalar_tensor.h"
 
 namespace pith {
 namespace {
 
-using Shape = std::vector<std::int64_t>;
-
 constexpr std::string_view kLayout = "fp8";
-constexpr std::int64_t kMaxBlock = std::int64_t{1} << 30;
-constexpr std::initializer_list<DType> kScaleTypes = {DType::kF32, DType::kBF16, DType::kF16};
 
 // What config.json says of all matrices.
 struct Fp8Config {
@@ -21,14 +18,6 @@ struct Fp8Config {
   std::size_t block = 0;     // 0: a scale a tensor
   bool static_activations = false;
 };
-
-std::size_t block_of(const JsonCursor& at) {
-  const JsonCursor::Items sides = at.items();
-  if (sides.size() != 2) at.fail("two numbers, the rows and the columns of a block");
-  const std::int64_t rows = sides[0].integer(1, kMaxBlock), cols = sides[1].integer(1, kMaxBlock);
-  if (rows != cols) at.fail("square blocks", fmt::format("{} x {}", rows, cols));
-  return static_cast<std::size_t>(rows);
-}
 
 std::string choice_at(const JsonCursor& config,
                       std::string_view key,
@@ -47,7 +36,7 @@ Fp8Config config_of(const JsonCursor& json) {
   config.static_activations =
       choice_at(json, "activation_scheme", {"dynamic", "static"}) == "static";
   config.block_known = json.json().contains("weight_block_size");
-  if (const auto block = json.find("weight_block_size")) config.block = block_of(*block);
+  if (const auto block = json.find("weight_block_size")) config.block = square_block_at(*block);
   return config;
 }
 
@@ -93,13 +82,6 @@ class Fp8Reader final : public LayoutReader {
     return scale != nullptr && scale->spec.shape.size() == 2 ? kDefaultBlock : 0;
   }
 
-  // [1] or [].
-  static const StoredTensor& one_number(const std::string& name, FolderTensors& tensors) {
-    const StoredTensor* tensor = tensors.find(name);
-    const bool is_scalar = tensor != nullptr && tensor->spec.shape.empty();
-    return tensors.require(name, is_scalar ? Shape{} : Shape{1}, kScaleTypes);
-  }
-
   static const StoredTensor& scales(const std::string& module,
                                     const Float8Encoding& encoding,
                                     const LayoutMatrix& dense,
@@ -107,7 +89,8 @@ class Fp8Reader final : public LayoutReader {
     const std::string name = module + ".weight_scale_inv";
     if (encoding.block != 0)
       return tensors.require(name, scale_spec(encoding, dense.rows, dense.cols).shape, kScaleTypes);
-    return one_number(tensors.has(name) ? name : module + ".weight_scale", tensors);
+    return require_scalar(
+        tensors.has(name) ? name : module + ".weight_scale", kScaleTypes, tensors);
   }
 
   ActivationQuantization activation(const std::string& module,
@@ -116,14 +99,9 @@ class Fp8Reader final : public LayoutReader {
     if (!config_.static_activations)
       return {encoding.block == 0 ? ActivationScheme::kDynamicFp8Token : ActivationScheme::kNone};
     const std::string name = module + ".activation_scale";
-    const StoredTensor& tensor =
-        one_number(tensors.has(name) ? name : module + ".input_scale", tensors);
-    const DType dtype = tensor.spec.dtype;
-    const Buffer buffer{{"", dtype, {1, 1}}, tensor.bytes, tensor.file};
-    const float scale = PackedMatrix(DenseEncoding{dtype}, 1, 1, {buffer}).dequantize()[0];
-    if (!(scale > 0 && scale <= std::numeric_limits<float>::max()))
-      tensors.fail(tensor.spec.name, "a positive number", fmt::format("{}", scale));
-    return {ActivationScheme::kStaticFp8Tensor, scale};
+    const StoredTensor& scale =
+        require_scalar(tensors.has(name) ? name : module + ".input_scale", kScaleTypes, tensors);
+    return {ActivationScheme::kStaticFp8Tensor, positive_scalar(scale, tensors)};
   }
 
   Fp8Config config_;

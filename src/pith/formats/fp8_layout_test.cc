@@ -179,7 +179,8 @@ TEST(Fp8Layout, RefusesTensorsThatContradict) {
               HasSubstr("tensor '" + scale + "': expected shape [2, 2], found no such tensor"));
   EXPECT_THAT(refusal({{"weight_block_size", {2, 2}}}),
               HasSubstr("weight_scale_inv': expected shape [4, 4], found [2, 2]"));
-  EXPECT_THAT(refusal(Json::object(), [&](RawTensors& tensors) { tensors.at(scale).spec.dtype = DType::kI32; }),
+  EXPECT_THAT(refusal(Json::object(),
+                      [&](RawTensors& tensors) { tensors.at(scale).spec.dtype = DType::kI32; }),
               HasSubstr("'" + scale + "': expected F32, BF16, F16, found I32"));
   EXPECT_THAT(refusal(Json::object(),
                       [](RawTensors& tensors) {
