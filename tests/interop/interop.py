@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 
+import bitsandbytes
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -41,6 +42,20 @@ READ = [
     ("bitsandbytes fp4", dict(load_in_4bit=True, bnb_4bit_quant_type="fp4")),
     ("bitsandbytes int8", dict(load_in_8bit=True)),
 ]
+
+
+def in_float32(model):
+    """The same weights in plain layers: the kernels of bitsandbytes for CPUs compute in bfloat16 whatever they are asked for."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            weight = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+            plain = torch.nn.Linear(module.in_features, module.out_features, bias=module.bias is not None)
+            plain.weight.data = weight.float()
+            if module.bias is not None:
+                plain.bias.data = module.bias.data.float()
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, plain)
+    return model
 
 
 class Interop:
@@ -112,6 +127,8 @@ class Interop:
                                                      quantization_config=BitsAndBytesConfig(
                                                          bnb_4bit_compute_dtype=torch.float32, **config)).eval()
         model.save_pretrained(folder)
+        if "load_in_4bit" in config:
+            model = in_float32(model)
         ids = self.ids()[:64]
         with torch.inference_mode():
             theirs = model(ids[None]).logits[0].float()
