@@ -151,11 +151,21 @@ class Interop:
         return float(found.group(1))
 
     def gguf(self, kind):
-        file = self.fresh(f"{kind}.gguf")
+        """llama.cpp rounds activations to int8 before it multiplies them with quantized blocks, so its perplexity on them is
+        another quantity; with the blocks as f32, decoded by llama-quantize, it must be Pith's."""
+        file, plain = self.fresh(f"{kind}.gguf"), self.fresh(f"{kind}-f32.gguf")
         self.pith("convert", self.options.base, "--format", f"gguf:{kind}", "-o", file)
-        self.compare_perplexity(f"gguf:{kind}", "llama.cpp", self.llama_cpp_perplexity(file),
-                                self.pith_perplexity(file, "llama.cpp"))
-        file.unlink()
+        ours = self.pith_perplexity(file, "llama.cpp")
+        if kind in ("F32", "F16", "BF16"):
+            self.compare_perplexity(f"gguf:{kind}", "llama.cpp", self.llama_cpp_perplexity(file), ours)
+        else:
+            subprocess.run([pathlib.Path(self.options.llama_cpp) / "llama-quantize", "--allow-requantize", file, plain, "F32"],
+                           check=True, capture_output=True)
+            with_int8 = self.llama_cpp_perplexity(file)
+            self.compare_perplexity(f"gguf:{kind} (llama.cpp with its int8 activations: {with_int8:.4f})",
+                                    "llama.cpp, blocks as f32", self.llama_cpp_perplexity(plain), ours)
+        for written in (file, plain):
+            written.unlink(missing_ok=True)
 
     def run(self):
         for layout, method in WRITTEN:
