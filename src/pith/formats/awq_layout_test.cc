@@ -130,9 +130,6 @@ TEST_F(AwqFolder, NativeKeysMeanTheSame) {
 }
 
 TEST_F(AwqFolder, AWholeRowMayBeAGroup) {
-  GroupIntEncoding by_96 = kAffine;
-  by_96.group_size = 96;
-  TestFolder folder;
   write(kAffine);
   configure({{"group_size", -1}});
   edit([](RawTensors& tensors) {  // the first group of each
