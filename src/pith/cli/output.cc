@@ -26,7 +26,7 @@ void print_result(const ConversionRun& run, const RunReport& report, bool json) 
 }  // namespace
 
 int run_conversion(const ConversionRun& run, const GlobalOptions& global) {
-  const Checkpoint source = Checkpoint::open(run.model);
+  const Checkpoint& source = run.source;
   OutputRun output({run.command, run.options, source.files()}, run.output);
   if (output.finished_before()) {
     if (global.json)

@@ -165,8 +165,10 @@ void dequantize(const CodebookEncoding& e, const RowRange& range) {
 }
 
 void dequantize(const GgmlEncoding& e, const RowRange& range) {
-  vector_ops().dequantize_ggml(
-      e.type, range.rows_of("codes").data(), range.out.size() / kGgmlBlock, range.out.data());
+  vector_ops().dequantize_ggml(e.type,
+                               range.rows_of("codes").data(),
+                               range.out.size() / ggml_block_elements(e.type),
+                               range.out.data());
 }
 
 }  // namespace

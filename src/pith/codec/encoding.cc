@@ -120,13 +120,15 @@ std::vector<BufferSpec> specs_of(const CodebookEncoding& e, std::size_t rows, st
 }
 
 std::vector<BufferSpec> specs_of(const GgmlEncoding& e, std::size_t rows, std::size_t cols) {
-  require(
-      cols % kGgmlBlock == 0,
-      "{} encoding: {} columns do not divide into blocks of 32; use an int encoding, whose last "
-      "group may be shorter",
-      to_string(e.type),
-      cols);
-  return {spec("codes", DType::kU8, {rows, cols / kGgmlBlock * ggml_block_bytes(e.type)})};
+  const std::size_t elements = ggml_block_elements(e.type);
+  require(cols % elements == 0,
+          "{} encoding: {} columns do not divide into blocks of {}; use {}an int encoding, whose "
+          "last group may be shorter",
+          to_string(e.type),
+          cols,
+          elements,
+          cols % kGgmlBlock == 0 ? "a type with blocks of 32 or " : "");
+  return {spec("codes", DType::kU8, {rows, cols / elements * ggml_block_bytes(e.type)})};
 }
 
 struct Names {
@@ -156,7 +158,7 @@ struct Names {
   }
   std::string operator()(const GgmlEncoding& e) const {
     std::string name(to_string(e.type));
-    name.front() = 'q';
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     return name;
   }
 };
@@ -166,7 +168,7 @@ struct NominalBits {
   int operator()(const Float8Encoding&) const { return 8; }
   int operator()(const GroupIntEncoding& e) const { return e.bits; }
   int operator()(const CodebookEncoding&) const { return 4; }
-  int operator()(const GgmlEncoding& e) const { return e.type == GgmlType::kQ8_0 ? 8 : 4; }
+  int operator()(const GgmlEncoding& e) const { return ggml_code_bits(e.type); }
 };
 
 }  // namespace

@@ -16,22 +16,14 @@
 
 namespace pith {
 
-// What becomes of one parameter.
-struct ParameterPlan {
-  Encoding encoding;
-  RoundOptions round;
-  ActivationQuantization activation{};
-};
-using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
-
 struct ConversionOptions {
   std::optional<std::uint64_t> permute_seed{};  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
   OutputFormat format{};
   bool verify = true;              // reread what was written and compare; see verify.h
   std::optional<Cost> forecast{};  // made before; otherwise convert_checkpoint makes it first
-  // Where the forecast measures the speed of writing; empty: the system's temporary folder.
-  std::filesystem::path probe_folder{};
+  // Where the forecast measures the speed of writing: on the disk of the output.
+  std::filesystem::path probe_folder = ".";
 };
 
 struct ConversionResult {

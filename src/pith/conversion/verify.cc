@@ -74,13 +74,6 @@ double difference(std::span<const float> found, std::span<const float> expected)
   return apart == 0 ? 0 : apart / largest;
 }
 
-std::uint64_t weight_file_bytes(const Checkpoint& checkpoint) {
-  std::uint64_t bytes = 0;
-  for (const std::filesystem::path& file : checkpoint.files())
-    if (holds_weights(file)) bytes += std::filesystem::file_size(file);
-  return bytes;
-}
-
 }  // namespace
 
 WrittenParameter note_of(const std::string& name, const PackedMatrix& weight) {

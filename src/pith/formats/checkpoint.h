@@ -22,17 +22,19 @@ constexpr EnumName<Container> kContainerNames[] = {{Container::kHuggingFace, "hf
                                                    {Container::kGguf, "gguf"}};
 constexpr std::span<const EnumName<Container>> enum_table(Container) { return kContainerNames; }
 
-// Opens a folder or a .gguf file and makes every check that a load makes: spec, presence, shapes,
-// types and encodings of all parameters, without reading the weights. Cheap to copy. Safe for
-// concurrent load().
+// Opens a folder, a .gguf file, or one .safetensors file with its config.json beside it, and makes
+// every check that a load makes: spec, presence, shapes, types and encodings of all parameters,
+// without reading the weights. Cheap to copy. Safe for concurrent load().
 class Checkpoint {
  public:
   static Checkpoint open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const;
+  const std::filesystem::path& folder() const;  // of config.json and tokenizer; empty for GGUF
   Container container() const;
   // Of the compressed weights of a folder ("pith", "gptq", ...; see layout.h), else "".
   std::string_view layout() const;
+  std::string format() const;  // "gguf", a layout's name, or "hf"
   const DecoderSpec& spec() const;
   const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
   const Parameter& parameter(std::string_view name) const;  // InternalError if unknown
@@ -49,8 +51,10 @@ class Checkpoint {
   // Name of the first buffer's tensor in the file ("model.layers.0.self_attn.q_proj.weight"), for
   // messages and reports.
   std::string stored_name(std::string_view name) const;
-  std::vector<std::filesystem::path> files()
-      const;  // all files that are needed to run the model, tokenizer included
+  // All files that are needed to run the model: weights (with the index of shards) first, then
+  // config and tokenizer.
+  std::vector<std::filesystem::path> files() const;
+  std::vector<std::filesystem::path> weight_files() const;
   std::uint64_t file_bytes() const;  // their sum: what `size_bytes` reports
 
   const std::shared_ptr<const GgufFile>& gguf() const;  // null unless container() is kGguf

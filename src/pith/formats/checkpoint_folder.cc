@@ -49,6 +49,7 @@ class FolderFinder {
     std::vector<std::string_view> unknown;
     for (const std::string_view name : tensors_.unused()) {
       refuse_foreign_weight(name);
+      refuse_other_layer(name);
       const bool tied_copy = spec_.tied_head && name == "lm_head.weight";
       if (!tied_copy && !is_known_buffer(name, spec_.family)) unknown.push_back(name);
     }
@@ -78,6 +79,16 @@ class FolderFinder {
                             : "dense weights, since config.json has no quantization_config",
                     fmt::format("a part of a {} weight", owner),
                     "give the folder with the config.json that its writer made");
+  }
+
+  // Half a model is another model.
+  void refuse_other_layer(std::string_view name) const {
+    const std::optional<std::size_t> layer = layer_of_tensor(name);
+    if (layer && *layer >= spec_.layers.size())
+      tensors_.fail(name,
+                    fmt::format("the {} layers of config.json", spec_.layers.size()),
+                    fmt::format("a tensor of layer {}", *layer),
+                    "the config.json is of another model");
   }
 
   LocatedParameter locate_dense(const Parameter& parameter, const TensorName& name) {

@@ -30,7 +30,7 @@ struct LocatedParameter {
 };
 
 struct Checkpoint::State {
-  std::filesystem::path path;
+  std::filesystem::path path, folder;
   Container container = Container::kHuggingFace;
   std::string_view layout;
   DecoderSpec spec;
@@ -39,6 +39,7 @@ struct Checkpoint::State {
   std::unordered_map<std::string_view, std::size_t> index_of;  // keys view parameters' names
   std::vector<std::int64_t> stop_ids;
   std::vector<std::filesystem::path> files;
+  std::size_t weight_files = 0;  // of them, the first ones
   std::shared_ptr<const GgufFile> gguf;
   Json config;
 };

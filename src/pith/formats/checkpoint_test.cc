@@ -253,5 +253,15 @@ TEST(CopySideFiles, CopiesWhatIsNotWeightsConfigOrReport) {
   EXPECT_EQ(std::distance(fs::directory_iterator(target.path()), {}), 5);
 }
 
+TEST(Checkpoint, OpensASingleSafetensorsFileBesideItsConfig) {
+  TestFolder folder;
+  const Weights weights =
+      write_model(folder.path(), tiny_spec(Family::kLlama), all_dense(DType::kF32));
+  const Checkpoint model = Checkpoint::open(folder.path() / "model.safetensors");
+  expect_holds(model, weights);
+  EXPECT_EQ(fs::weakly_canonical(model.folder()), fs::weakly_canonical(folder.path()));
+  EXPECT_EQ(model.file_bytes(), Checkpoint::open(folder.path()).file_bytes());
+}
+
 }  // namespace
 }  // namespace pith

@@ -63,8 +63,9 @@ TEST(EncodingJson, RefusesUnknownKindsAndFieldsOutOfRange) {
        "c: at /group_size: expected an integer from 1 to 2147483648, found 0"},
       {R"({"kind":"codebook","table":"nf4","block_size":64})",
        "c: expected a value for 'double_quantized', found none"},
-      {R"({"kind":"ggml_block","type":"Q6_K"})",
-       "c: at /type: expected one of Q4_0, Q4_1, Q8_0, found 'Q6_K'"},
+      {R"({"kind":"ggml_block","type":"IQ2_S"})",
+       "c: at /type: expected one of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, "
+       "IQ4_NL, IQ4_XS, MXFP4, found 'IQ2_S'"},
   };
   for (const Case& item : kCases) {
     const Json json = Json::parse(item.json);

@@ -17,6 +17,7 @@ namespace pith {
 struct PerplexityTask {
   std::filesystem::path text;
   ProtocolOptions protocol;
+  std::string place{};  // in the recipe, for errors that need the model
 };
 void visit(PerplexityTask& o, auto&& v) {
   v("text", o.text, "TEXT to measure on");
