@@ -89,8 +89,8 @@ TEST(GptqConfig, RefusesNumbersOutOfRangeAndBadRules) {
       {R"({"bits": 4, "group_size": 128, "dynamic": []})",
        "c: at /dynamic: expected an object, found an array of 0"},
       {R"({"bits": 4, "group_size": 128, "dynamic": {"(": {}}})",
-       "c: at /dynamic/(: expected a regular expression (ECMAScript, no back-references), found "
-       "'('"},
+       "c: at /dynamic/(: expected a regular expression that Pith understands, found a group "
+       "without its ')' before character 2; name the modules in another way"},
       {R"({"bits": 4, "group_size": 128, "dynamic": {"+:a": {"bits": 7}}})",
        "c: at /dynamic/+:a/bits: expected 2, 3, 4 or 8 bits, found 7"},
       {R"({"bits": 4, "group_size": 128, "dynamic": {"a": 3}})",

@@ -9,14 +9,9 @@
 namespace pith {
 namespace {
 
-constexpr std::size_t kMaxBytes = 256;
 constexpr std::size_t kMaxPatterns = 256;
-constexpr std::size_t kMaxRepetitions = 1000;
 constexpr double kMaxSeconds = 1;
 constexpr std::string_view kSpecial = ".^$*+?{}[]()|\\";
-
-// libstdc++'s matcher whose time is a polynomial of the name's length; it refuses back-references.
-constexpr auto kFlags = std::regex_constants::ECMAScript | std::regex_constants::__polynomial;
 
 double thread_seconds() {
   timespec now{};
@@ -43,47 +38,6 @@ std::optional<std::string> plain_name(std::string_view pattern) {
   return name;
 }
 
-// How many times the compiled pattern may be longer than its text, at most.
-std::size_t repetitions(std::string_view pattern) {
-  std::size_t product = 1;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '{') continue;
-    std::size_t largest = 1, number = 0;
-    for (++i; i < pattern.size() && pattern[i] != '}'; ++i) {
-      const bool digit = std::isdigit(static_cast<unsigned char>(pattern[i])) != 0;
-      number = digit ? number * 10 + static_cast<std::size_t>(pattern[i] - '0') : 0;
-      largest = std::max(largest, number);
-      if (largest > kMaxRepetitions) return largest;
-    }
-    product *= largest;
-    if (product > kMaxRepetitions) return product;
-  }
-  return product;
-}
-
-std::size_t look_aheads(std::string_view pattern) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i + 2 < pattern.size(); ++i)
-    count += pattern[i] == '(' && pattern[i + 1] == '?' &&
-             (pattern[i + 2] == '=' || pattern[i + 2] == '!');
-  return count;
-}
-
-void check_cost(std::string_view pattern, const JsonCursor& cursor) {
-  if (pattern.size() > kMaxBytes)
-    cursor.fail(fmt::format("a regular expression of at most {} bytes", kMaxBytes),
-                fmt::format("{} bytes", pattern.size()));
-  if (repetitions(pattern) > kMaxRepetitions)
-    cursor.fail(fmt::format("a regular expression with repetitions of at most {}", kMaxRepetitions),
-                fmt::format("'{}'", pattern));
-  if (look_aheads(pattern) > 1)
-    cursor.fail("a regular expression with at most one look-ahead", fmt::format("'{}'", pattern));
-}
-
-bool matches_start(const std::regex& pattern, const std::string& name) {
-  return std::regex_search(name, pattern, std::regex_constants::match_continuous);
-}
-
 }  // namespace
 
 void NameRules::add(std::string_view pattern, const JsonCursor& cursor) {
@@ -93,17 +47,11 @@ void NameRules::add(std::string_view pattern, const JsonCursor& cursor) {
     names_.emplace(std::move(*name), index);
     return;
   }
-  check_cost(pattern, cursor);
   if (patterns_.size() == kMaxPatterns)
     cursor.fail(fmt::format("at most {} regular expressions besides plain names", kMaxPatterns),
                 "more",
                 "write one expression for several modules");
-  try {
-    patterns_.push_back({index, std::string(pattern), std::regex(std::string(pattern), kFlags)});
-  } catch (const std::regex_error&) {
-    cursor.fail("a regular expression (ECMAScript, no back-references)",
-                fmt::format("'{}'", pattern));
-  }
+  patterns_.push_back({index, std::string(pattern), NamePattern(pattern, cursor)});
 }
 
 std::optional<std::size_t> NameRules::first_match(const std::string& name) const {
@@ -119,7 +67,7 @@ std::optional<std::size_t> NameRules::first_match(const std::string& name) const
           place_,
           kMaxSeconds,
           pattern.text);
-    if (!matches_start(pattern.regex, name)) continue;
+    if (!pattern.compiled.matches(name)) continue;
     first = pattern.index;
     break;
   }

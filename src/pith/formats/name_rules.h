@@ -4,22 +4,21 @@
 #include <cstddef>
 #include <map>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pith/base/json.h"
+#include "pith/formats/name_pattern.h"
 
 namespace pith {
 
-// An ordered list of regular expressions (ECMAScript), each matched from the start of a name as
-// Python's re.match does. They come from files, so their length, number and cost are bounded.
+// An ordered list of patterns (NamePattern), each matched from the start of a name. They come from
+// files, so their number and the time they take are bounded.
 class NameRules {
  public:
-  // `cursor` is the place for errors. FormatError for a pattern that is malformed or beyond the
-  // bounds: 256 bytes, one look-ahead, no back-references, repetitions of together 1000; 256
-  // patterns, not counting plain names "^model\.norm$".
+  // `cursor` is the place for errors. FormatError for what NamePattern refuses, and for more than
+  // 256 patterns besides plain names "^model\.norm$".
   void add(std::string_view pattern, const JsonCursor& cursor);
   // The index of the first that matches. FormatError when all calls together took too long.
   std::optional<std::size_t> first_match(const std::string& name) const;
@@ -29,7 +28,7 @@ class NameRules {
   struct Pattern {
     std::size_t index;
     std::string text;
-    std::regex regex;
+    NamePattern compiled;
   };
   std::size_t count_ = 0;
   std::map<std::string, std::size_t, std::less<>> names_;  // rules that are plain names
