@@ -85,7 +85,7 @@ build() {
   say "building ${PROGRAMS[*]} with $(nproc) jobs"
   env -u CFLAGS -u CXXFLAGS -u LDFLAGS cmake -S "$WORK/source" -B "$WORK/build" -G Ninja -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" \
     "${OPTIONS[@]}" >"$WORK/cmake.log" 2>&1 || { cat "$WORK/cmake.log"; die "cmake failed: its messages are above"; }
-  grep -q 'Found OpenMP:' "$WORK/cmake.log" || say "no OpenMP for $CC (package libomp-16-dev): ggml uses threads of its own"
+  ! grep -q '^OpenMP_CXX_FLAGS:.*=NOTFOUND' "$WORK/build/CMakeCache.txt" || say "no OpenMP for $CC (package libomp-16-dev): ggml uses threads of its own"
   ninja -C "$WORK/build" -j "$(nproc)" "${PROGRAMS[@]}" || die "the build failed: see above"
 }
 
