@@ -4,11 +4,14 @@
 
 #include <cmath>
 
+#include "pith/base/json.h"
 #include "pith/formats/gguf_test_files.h"
 #include "pith/formats/test_files.h"
 
 namespace pith {
 namespace {
+
+namespace fs = std::filesystem;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -161,6 +164,27 @@ TEST(ImportanceMatrix, RefusesDamagedNewFiles) {
                           .tensor("e.counts", {2}, 1, std::vector<std::byte>(4))
                           .bytes()),
               HasSubstr("tensor 'e.counts': expected type F32, found F16"));
+}
+
+// Written by llama-imatrix; the values decoded by gguf-py and by hand.
+TEST(ImportanceMatrix, ReadsBothLayoutsOfLlamaImatrix) {
+  const fs::path folder = fs::path(PITH_SOURCE_DIR) / "tests/golden/gguf/imatrix";
+  const Json golden = read_json_file(folder / "expected.json");
+  ASSERT_EQ(golden["files"].size(), 2u);
+  for (const auto& [name, expected] : golden["files"].items()) {
+    SCOPED_TRACE(name);
+    const ImportanceMatrix matrix(folder / name);
+    EXPECT_EQ(matrix.size(), expected["entries"].size());
+    for (const auto& [tensor, entry] : expected["entries"].items()) {
+      SCOPED_TRACE(tensor);
+      const std::vector<float>* weights = matrix.find(tensor);
+      ASSERT_NE(weights, nullptr);
+      ASSERT_EQ(weights->size(), entry["columns"].get<std::size_t>());
+      for (std::size_t i = 0; i < entry["first"].size(); ++i)
+        EXPECT_FLOAT_EQ((*weights)[i], entry["first"][i].get<float>());
+      EXPECT_FLOAT_EQ(weights->back(), entry["last"].get<float>());
+    }
+  }
 }
 
 }  // namespace
