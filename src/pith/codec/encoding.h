@@ -34,9 +34,35 @@ constexpr std::span<const EnumName<CodebookTable>> enum_table(CodebookTable) {
   return kCodebookTableNames;
 }
 
-enum class GgmlType { kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8 };  // the ids of GGUF files
-constexpr EnumName<GgmlType> kGgmlTypeNames[] = {
-    {GgmlType::kQ4_0, "Q4_0"}, {GgmlType::kQ4_1, "Q4_1"}, {GgmlType::kQ8_0, "Q8_0"}};
+// The block types of GGUF files that Pith decodes; the values are the ids of the files.
+enum class GgmlType {
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
+  kMXFP4 = 39,
+};
+constexpr EnumName<GgmlType> kGgmlTypeNames[] = {{GgmlType::kQ4_0, "Q4_0"},
+                                                 {GgmlType::kQ4_1, "Q4_1"},
+                                                 {GgmlType::kQ5_0, "Q5_0"},
+                                                 {GgmlType::kQ5_1, "Q5_1"},
+                                                 {GgmlType::kQ8_0, "Q8_0"},
+                                                 {GgmlType::kQ2_K, "Q2_K"},
+                                                 {GgmlType::kQ3_K, "Q3_K"},
+                                                 {GgmlType::kQ4_K, "Q4_K"},
+                                                 {GgmlType::kQ5_K, "Q5_K"},
+                                                 {GgmlType::kQ6_K, "Q6_K"},
+                                                 {GgmlType::kIQ4_NL, "IQ4_NL"},
+                                                 {GgmlType::kIQ4_XS, "IQ4_XS"},
+                                                 {GgmlType::kMXFP4, "MXFP4"}};
 constexpr std::span<const EnumName<GgmlType>> enum_table(GgmlType) { return kGgmlTypeNames; }
 
 // Plain floats: buffer "" [rows, cols] of dtype F32, BF16 or F16.
@@ -45,11 +71,14 @@ struct DenseEncoding {
   bool operator==(const DenseEncoding&) const = default;
 };
 
-// value = float8(code) * scale. Buffers: codes [rows, cols] F8_E4M3 or F8_E5M2; scales F32 [1]
-// (tensor), [rows, 1] (row).
+// value = float8(code) * scale. Buffers: codes [rows, cols] F8_E4M3 or F8_E5M2; scales scale_dtype
+// [1] (tensor), [rows, 1] (row) or [ceil(rows / block), ceil(cols / block)] (group: square tiles of
+// block x block weights).
 struct Float8Encoding {
   DType format = DType::kF8E4M3;
-  Granularity granularity = Granularity::kRow;  // tensor or row
+  Granularity granularity = Granularity::kRow;
+  DType scale_dtype = DType::kF32;  // F32, F16 or BF16
+  std::size_t block = 0;            // 0 unless granularity is kGroup
   bool operator==(const Float8Encoding&) const = default;
 };
 
@@ -57,13 +86,15 @@ struct Float8Encoding {
 // may be shorter. Buffers: codes U8 [rows, ceil(cols * bits / 8)], each row a little-endian bit
 // stream (code k at bit k * bits); scales scale_dtype, [1] (tensor), [rows, 1] (row) or [rows,
 // groups] (group); zeros, if any, of the scales' shape as I32 (kInt32), or U8 [rows of scales,
-// ceil(groups * bits / 8)] (kPacked).
+// ceil(groups * bits / 8)] (kPacked). With `column_groups` (GPTQ's act-order) column c belongs to
+// group group_index[c], I32 [cols], in place of c / group_size.
 struct GroupIntEncoding {
   int bits = 8;  // 1 to 8
   Granularity granularity = Granularity::kRow;
   std::size_t group_size = 0;  // columns a group; 0 unless granularity is kGroup
   ZeroPoints zero_points = ZeroPoints::kNone;
   DType scale_dtype = DType::kF32;  // F32, F16 or BF16
+  bool column_groups = false;       // only with kGroup
   bool operator==(const GroupIntEncoding&) const = default;
 };
 
@@ -79,8 +110,8 @@ struct CodebookEncoding {
   bool operator==(const CodebookEncoding&) const = default;
 };
 
-// Blocks of a GGUF tensor, kept bit for bit. Buffer: codes U8 [rows, cols / 32 * block bytes]; cols
-// divide by 32.
+// Blocks of a GGUF tensor, kept bit for bit. Buffer: codes U8 [rows, cols / block elements * block
+// bytes]; cols divide by the 32 or 256 elements of a block (ggml_blocks.h).
 struct GgmlEncoding {
   GgmlType type = GgmlType::kQ8_0;
   bool operator==(const GgmlEncoding&) const = default;

@@ -28,6 +28,8 @@ TEST(Encoding, HasNamesForPeople) {
   EXPECT_EQ(to_string(Encoding(int4)), "int4 g128 affine f16");
   EXPECT_EQ(to_string(Encoding(CodebookEncoding{CodebookTable::kNf4, 64, true})), "nf4 b64 double");
   EXPECT_EQ(to_string(Encoding(GgmlEncoding{GgmlType::kQ4_1})), "q4_1");
+  EXPECT_EQ(to_string(Encoding(GgmlEncoding{GgmlType::kQ6_K})), "q6_k");
+  EXPECT_EQ(to_string(Encoding(GgmlEncoding{GgmlType::kIQ4_NL})), "iq4_nl");
 }
 
 TEST(Encoding, NominalBits) {
@@ -36,7 +38,10 @@ TEST(Encoding, NominalBits) {
   EXPECT_EQ(nominal_bits(GroupIntEncoding{.bits = 3}), 3);
   EXPECT_EQ(nominal_bits(CodebookEncoding{}), 4);
   EXPECT_EQ(nominal_bits(GgmlEncoding{GgmlType::kQ8_0}), 8);
-  EXPECT_EQ(nominal_bits(GgmlEncoding{GgmlType::kQ4_0}), 4);
+  constexpr int kGgmlBits[] = {4, 4, 5, 5, 8, 2, 3, 4, 5, 6, 4, 4, 4};
+  for (std::size_t i = 0; i < std::size(kGgmlTypeNames); ++i)
+    EXPECT_EQ(nominal_bits(GgmlEncoding{kGgmlTypeNames[i].value}), kGgmlBits[i])
+        << kGgmlTypeNames[i].name;
   EXPECT_TRUE(is_dense(DenseEncoding{}));
   EXPECT_FALSE(is_dense(GgmlEncoding{}));
 }
@@ -74,6 +79,8 @@ TEST(BufferSpecs, CodebooksFloat8DenseAndGgml) {
               ElementsAre(BufferSpec{"", DType::kBF16, {3, 4}}));
   EXPECT_THAT(buffer_specs(GgmlEncoding{GgmlType::kQ4_1}, 3, 64),
               ElementsAre(BufferSpec{"codes", DType::kU8, {3, 40}}));
+  EXPECT_THAT(buffer_specs(GgmlEncoding{GgmlType::kQ3_K}, 3, 512),
+              ElementsAre(BufferSpec{"codes", DType::kU8, {3, 220}}));
 }
 
 // Table 0.1 of the cards.
@@ -114,13 +121,17 @@ TEST(BufferSpecs, RefusesWhatCannotBe) {
   EXPECT_EQ(refusal(Float8Encoding{.format = DType::kF16}),
             "float8 encoding: expected format F8_E4M3 or F8_E5M2, found F16");
   EXPECT_THAT(refusal(Float8Encoding{.granularity = Granularity::kGroup}),
-              HasSubstr("use granularity row"));
+              HasSubstr("expected a block of at least 1 for granularity group, found 0"));
   EXPECT_EQ(refusal(CodebookEncoding{.block_size = 48}),
             "nf4 encoding: expected a block size that is a power of two from 32 to 4096, found 48");
   EXPECT_EQ(refusal(CodebookEncoding{.block_size = 0}),
             "nf4 encoding: expected a block size that is a power of two from 32 to 4096, found 0");
-  EXPECT_THAT(refusal(GgmlEncoding{}, 4, 33),
-              HasSubstr("Q8_0 encoding: 33 columns do not divide into blocks of 32"));
+  EXPECT_EQ(refusal(GgmlEncoding{}, 4, 33),
+            "Q8_0 encoding: 33 columns do not divide into blocks of 32; use an int encoding, whose "
+            "last group may be shorter");
+  EXPECT_EQ(refusal(GgmlEncoding{GgmlType::kQ4_K}, 4, 576),
+            "Q4_K encoding: 576 columns do not divide into blocks of 256; use a type with blocks "
+            "of 32 or an int encoding, whose last group may be shorter");
   EXPECT_EQ(refusal(DenseEncoding{}, 0, 5),
             "weight [0, 5]: expected at least one row and one column");
   EXPECT_EQ(refusal(DenseEncoding{}, std::size_t{1} << 30, std::size_t{1} << 30),

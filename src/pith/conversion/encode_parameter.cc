@@ -9,6 +9,7 @@
 
 #include "pith/base/error.h"
 #include "pith/base/threads.h"
+#include "pith/conversion/conversion_plan.h"
 
 namespace pith {
 namespace {
@@ -58,13 +59,19 @@ void require_finite(const WeightSource& weight, const std::string& name) {
       weight.rows * weight.cols);
 }
 
+void require_finite_weights(const Checkpoint& model) {
+  for (const Parameter& parameter : model.parameters())
+    require_finite(source_of(model.load(parameter.name)), place_of(model, parameter));
+}
+
 EncodedParameter encode_parameter(const WeightSource& weight,
                                   const Encoding& encoding,
                                   const RoundOptions& round,
-                                  const std::string& name) {
+                                  const std::string& name,
+                                  std::span<const float> importance) {
   EncodedParameter result;
   try {
-    result.weight = encode(weight, encoding, round);
+    result.weight = encode(weight, encoding, round, importance);
   } catch (UserError& error) {
     require_finite(weight, name);  // a bad file is another kind of error than a bad option
     error.add_context(name);
