@@ -73,8 +73,8 @@ def describe(name, shape, folder):
 
 
 def compact(value, depth=0):
-    """JSON with one line for each member of the third level."""
-    if depth == 4 or not isinstance(value, dict):
+    """JSON with a line for each member, but the fourth level of objects on one line where it holds no objects."""
+    if not isinstance(value, dict) or depth >= 4 and not any(isinstance(member, dict) for member in value.values()):
         return json.dumps(value)
     lines = [f"{' ' * (depth + 1)}{json.dumps(key)}: {compact(member, depth + 1)}" for key, member in value.items()]
     return "{\n" + ",\n".join(lines) + "\n" + " " * depth + "}"
