@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: setup torch-free programs build test demo format format-check tidy asan tsan fuzz gcc bench clean
+.PHONY: setup torch-free programs build test demo format format-check tidy asan tsan fuzz gcc bench interop clean
 
 RELEASE := build/release
 # A translation unit that sees torch takes more than 1 GB, so memory bounds the jobs as well as processors do.
@@ -77,6 +77,10 @@ bench: programs
 	cmake --build $(RELEASE) -j $(JOBS) --target codec_bench
 	$(RELEASE)/pith bench peak
 	$(RELEASE)/codec_bench --benchmark_min_time=0.3
+
+# Formats against the software that owns them: installs transformers and its quantizers, builds llama.cpp.
+interop: programs
+	scripts/interop.sh
 
 clean:
 	rm -rf build

@@ -87,7 +87,15 @@ std::vector<Case> cases() {
       {"int4_g128_symmetric", grouped(4, 128, ZeroPoints::kNone), 0.13},
       {"int3_g64_affine", grouped(3, 64, ZeroPoints::kPacked), 0.22},
       {"nf4_b64", CodebookEncoding{}, 0.1},
+      {"q8_0", GgmlEncoding{GgmlType::kQ8_0}, 0.0075},
+      {"q4_0", GgmlEncoding{GgmlType::kQ4_0}, 0.1},
       {"q4_1", GgmlEncoding{GgmlType::kQ4_1}, 0.09},
+      {"q5_0", GgmlEncoding{GgmlType::kQ5_0}, 0.05},
+      {"q5_1", GgmlEncoding{GgmlType::kQ5_1}, 0.045},
+      {"iq4_nl", GgmlEncoding{GgmlType::kIQ4_NL}, 0.085},
+      {"q4_k", GgmlEncoding{GgmlType::kQ4_K}, 0.085},
+      {"q5_k", GgmlEncoding{GgmlType::kQ5_K}, 0.045},
+      {"q6_k", GgmlEncoding{GgmlType::kQ6_K}, 0.025},
   };
 }
 

@@ -154,7 +154,7 @@ class HostileTokenizer(HostileFilesTest):
         document = {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, **parts}
         folder = self.folder_with(tokenizer__json=json.dumps(document))
         path = self.folder / "text"
-        path.write_text("a" * 1000)
+        path.write_text("a" * 1000 + "cb")
         return self.refused("tokenize", folder, "--file", path)
 
     def test_replacements_that_feed_each_other(self):

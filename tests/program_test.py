@@ -58,6 +58,38 @@ class Inspect(ProgramTest):
         file = GOLDEN / "llama" / "model.safetensors"
         self.assertEqual(len(self.json("inspect", file)["tensors"]), 21)
 
+    def test_text_folds_equal_layers_and_fits_the_screen(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--bits", "4", "--group-size", "16", "-o", "q")
+        for model in ("model-llama", "q", GOLDEN.parent / "gguf" / "llama.gguf"):
+            text = self.pith("inspect", model).stdout
+            self.assertLessEqual(max(map(len, text.replace(str(model), "").splitlines())), 100)
+        lines = self.pith("inspect", "q").stdout.splitlines()
+        down = [line.split() for line in lines if line.startswith("mlp.down")]
+        self.assertEqual([line[:4] for line in down], [["mlp.down", "0-1", "int4", "g16"]])
+        self.assertTrue(any(line.startswith("attention") for line in lines))
+
+    def test_json_adds_up(self):
+        report = self.json("inspect", self.model("qwen3-tied-bias"))
+        for key in ("parameters_by_part", "tensor_groups"):
+            self.assertEqual(sum(part["bytes"] for part in report[key]), sum(t["bytes"] for t in report["tensors"]))
+        for totals in (report["parameters_by_part"], report["quantization"]["encodings"]):
+            self.assertEqual(sum(t["parameters"] for t in totals), report["spec"]["parameters"])
+        self.assertEqual(report["tokenizer_facts"]["size"], 95)
+        self.assertFalse(report["tokenizer_facts"]["chat_template"])
+
+    def test_without_a_tokenizer(self):
+        model = self.model(tokenizer=False)
+        self.assertIsNone(self.json("inspect", model)["tokenizer_facts"])
+        self.assertIn("there is no tokenizer", self.pith("inspect", model).stdout)
+
+    def test_escapes_of_a_terminal_are_not_printed(self):
+        model = self.model()
+        document = json.loads((model / "tokenizer.json").read_text())
+        document["added_tokens"] = [{"id": 95, "content": "\u001b[2J", "special": True}]
+        (model / "tokenizer.json").write_text(json.dumps(document))
+        self.assertIn("95 \\x1b[2J", self.pith("inspect", model).stdout)
+        self.assertEqual(self.json("inspect", model)["tokenizer_facts"]["special"], [{"id": 95, "content": "\x1b[2J"}])
+
     def test_bad_models_exit_1_and_say_what(self):
         self.assertIn("no-such", self.error("inspect", "no-such", code=1))
         empty = self.folder / "empty"
@@ -104,6 +136,133 @@ class Inspect(ProgramTest):
         for size in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
             self.assertIn("model.safetensors", self.error("inspect", model, code=1))
+
+
+class InspectTensor(ProgramTest):
+    NAME = "model.layers.0.mlp.up_proj.weight"
+
+    def test_statistics(self):
+        model = self.model()
+        values = floats(read_safetensors(model / "model.safetensors")[self.NAME][2])
+        for name in (self.NAME, "layers.0.mlp.up"):
+            report = self.json("inspect", model, "--tensor", name)
+            self.assertEqual(report["name"], "layers.0.mlp.up")
+            self.assertEqual(report["stored_name"], self.NAME)
+            found = report["statistics"]
+            self.assertEqual((found["count"], found["min"], found["max"]), (len(values), min(values), max(values)))
+            mean = sum(values) / len(values)
+            self.assertAlmostEqual(found["mean"], mean, delta=1e-12)
+            self.assertAlmostEqual(found["standard_deviation"],
+                                   (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5, delta=1e-12)
+            self.assertEqual(sum(report["histogram"]["counts"]), len(values))
+            self.assertEqual(len(report["histogram"]["counts"]), 25)
+            self.assertIsNone(report["codes"])
+
+    def test_text_draws_a_histogram(self):
+        text = self.pith("inspect", self.model(), "--tensor", "layers.0.mlp.up").stdout
+        self.assertGreaterEqual(sum("\u2502" in line for line in text.splitlines()), 25)
+        self.assertIn("\u2588" * 56, text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+
+    def test_codes_and_scales_of_a_packed_one(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--bits", "3", "--group-size", "16", "-o", "q")
+        report = self.json("inspect", "q", "--tensor", "layers.1.attn.q")
+        elements = report["rows"] * report["cols"]
+        self.assertEqual(sum(report["codes"]["counts"]), elements)
+        self.assertEqual(len(report["codes"]["counts"]), 8)
+        self.assertEqual(report["scales"]["count"], elements // 16)
+        self.assertEqual(report["offsets"]["count"], elements // 16)
+        self.assertIn("of 8 used", self.pith("inspect", "q", "--tensor", "layers.1.attn.q").stdout)
+
+    def test_what_is_not_finite_is_counted(self):
+        model = self.model()
+        path = model / "model.safetensors"
+        raw = bytearray(path.read_bytes())
+        dtype, shape, data = read_safetensors(path)[self.NAME]
+        at = raw.find(data)
+        raw[at:at + 12] = struct.pack("<3f", float("nan"), float("inf"), float("-inf"))
+        path.write_bytes(raw)
+        found = self.json("inspect", model, "--tensor", self.NAME)["statistics"]
+        self.assertEqual((found["nan"], found["infinite"]), (1, 2))
+        self.assertIn("1, 2", self.pith("inspect", model, "--tensor", self.NAME).stdout)
+
+    def test_a_lone_file(self):
+        file = GOLDEN / "llama" / "model.safetensors"
+        report = self.json("inspect", file, "--tensor", self.NAME)
+        self.assertEqual(report["statistics"]["count"], report["shape"][0] * report["shape"][1])
+        self.assertIn("did you mean", self.error("inspect", file, "--tensor", self.NAME[:-3]))
+
+    def test_one_value_and_none(self):
+        header = {"one": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                  "none": {"dtype": "F32", "shape": [0, 3], "data_offsets": [4, 4]}}
+        raw = json.dumps(header).encode()
+        (self.folder / "t.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw + struct.pack("<f", -2.5))
+        report = self.json("inspect", "t.safetensors", "--tensor", "one")
+        self.assertEqual((report["statistics"]["mean"], report["statistics"]["kurtosis"]), (-2.5, None))
+        self.assertEqual(self.json("inspect", "t.safetensors", "--tensor", "none")["statistics"]["count"], 0)
+        self.assertIn("none", self.pith("inspect", "t.safetensors", "--tensor", "none").stdout)
+
+    def test_an_unknown_name_offers_the_nearest(self):
+        message = self.error("inspect", self.model(), "--tensor", "layers.0.mlp.pu")
+        self.assertIn("did you mean 'layers.0.mlp.up'", message)
+
+
+class InspectDiff(ProgramTest):
+    def test_of_a_model_with_itself(self):
+        report = self.json("inspect", self.model(), "--diff", "model-llama")
+        self.assertTrue(report["same_values"])
+        self.assertTrue(all(m["same_bytes"] for m in report["matrices"]))
+        self.assertTrue(all(f["same"] for f in report["files"]))
+        self.assertIn("all values are equal", self.pith("inspect", "model-llama", "--diff", "model-llama").stdout)
+
+    def test_of_a_quantized_model_agrees_with_its_report(self):
+        made = self.json("quantize", self.model(), "--method", "rtn", "--bits", "4", "--group-size", "16", "-o", "q")
+        report = self.json("inspect", "model-llama", "--diff", "q")
+        errors = {m["name"]: m["relative_error"] for m in report["matrices"]}
+        for matrix in made["matrices"]:
+            self.assertAlmostEqual(errors[matrix["name"]], matrix["relative_error"], delta=1e-6)
+        self.assertEqual(list(errors.values()), sorted(errors.values(), reverse=True))
+        self.assertEqual(report["spec"], [])
+        self.assertEqual(report["tokenizer"]["differing_ids"], 0)
+        self.assertLess(report["b"]["size_bytes"], report["a"]["size_bytes"])
+        text = self.pith("inspect", "model-llama", "--diff", "q").stdout
+        self.assertIn("layers.0-1.mlp.down", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+
+    def test_across_containers(self):
+        gguf = GOLDEN.parent / "gguf" / "qwen2.gguf"
+        self.pith("convert", gguf, "-o", "dense")
+        report = self.json("inspect", gguf, "--diff", "dense")
+        self.assertEqual((report["same_values"], report["spec"]), (True, []))
+        self.assertEqual(report["tokenizer"]["differing_ids"], 0)
+        self.assertTrue(report["tokenizer"]["same_merges"])
+
+    def test_of_other_families(self):
+        report = self.json("inspect", self.model(), "--diff", self.model("gpt2"))
+        self.assertIn({"key": "family", "a": "llama", "b": "gpt2"}, report["spec"])
+        self.assertIn("layers.0.attn.q", report["only_in_a"])
+        self.assertIn("layers.0.attn.qkv", report["only_in_b"])
+        self.assertIn("only in b", self.pith("inspect", "model-llama", "--diff", "model-gpt2").stdout)
+
+    def test_another_vocabulary_is_told(self):
+        model, other = self.model(), self.model("llama-head-dim")
+        document = json.loads((other / "tokenizer.json").read_text())
+        vocab = document["model"]["vocab"]
+        vocab["A"], vocab["B"] = vocab["B"], vocab["A"]
+        (other / "tokenizer.json").write_text(json.dumps(document))
+        report = self.json("inspect", model, "--diff", other)
+        self.assertEqual(report["tokenizer"]["differing_ids"], 2)
+        self.assertEqual([f["same"] for f in report["files"]], [False])
+        self.assertIn("2 ids differ, the first is 33: 'A' in a, 'B' in b",
+                      self.pith("inspect", model, "--diff", other).stdout)
+
+    def test_bad_input(self):
+        self.assertIn("no-such", self.error("inspect", self.model(), "--diff", "no-such", code=1))
+        self.assertIn("leave out --tensor",
+                      self.error("inspect", "model-llama", "--diff", "model-llama", "--tensor", "embedding"))
+        lone = self.folder / "lone.safetensors"
+        shutil.copy(GOLDEN / "llama" / "model.safetensors", lone)
+        self.assertIn("config.json", self.error("inspect", lone, "--diff", "model-llama", code=1))
 
 
 class Tokenize(ProgramTest):

@@ -7,13 +7,29 @@
 namespace pith {
 namespace {
 
+void dequantize(const PackedMatrix& weight) {
+  std::vector<float> row(weight.cols());
+  for (std::size_t i = 0; i < weight.rows(); ++i) weight.dequantize_rows(i, 1, row);
+}
+
+// Also of files that are no network: every type of block.
+void dequantize(const GgufTensor& tensor) {
+  if (!tensor.encoding || tensor.shape.empty() || tensor.bytes.empty()) return;
+  const auto cols = static_cast<std::size_t>(tensor.shape.back());
+  std::size_t rows = 1;
+  for (std::size_t i = 0; i + 1 < tensor.shape.size(); ++i)
+    rows *= static_cast<std::size_t>(tensor.shape[i]);
+  const std::vector<BufferSpec> specs = buffer_specs(*tensor.encoding, rows, cols);
+  PITH_CHECK(specs.size() == 1);
+  dequantize(PackedMatrix(*tensor.encoding, rows, cols, {Buffer{specs[0], tensor.bytes, nullptr}}));
+}
+
 void load_weights(const std::filesystem::path& path) {
   const Checkpoint checkpoint = Checkpoint::open(path);
   for (const Parameter& parameter : checkpoint.parameters()) {
     const PackedMatrix weight = checkpoint.load(parameter.name);
     PITH_CHECK(weight.rows() == parameter.rows && weight.cols() == parameter.cols);
-    std::vector<float> row(weight.cols());
-    for (std::size_t i = 0; i < weight.rows(); ++i) weight.dequantize_rows(i, 1, row);
+    dequantize(weight);
   }
 }
 
@@ -24,7 +40,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::filesystem::path path = file.holding(fuzz::text_of(data, size));
   return fuzz::run([&] {
     const GgufFile gguf(path);
-    for (const GgufTensor& tensor : gguf.tensors()) fuzz::touch(tensor.bytes);
+    for (const GgufTensor& tensor : gguf.tensors()) {
+      fuzz::touch(tensor.bytes);
+      fuzz::may_refuse([&] { dequantize(tensor); });
+    }
     fuzz::may_refuse([&] {
       spec_from_gguf(gguf);
       load_weights(path);

@@ -20,7 +20,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 # The targets themselves allow an input one second (fuzz.h), so the timeout here is for what never ends. One block of memory
 # may take no more than a whole load should; AddressSanitizer needs about as much again for itself.
-LIMITS = ["-malloc_limit_mb=300", "-rss_limit_mb=800", "-timeout=60"]
+LIMITS = ["-malloc_limit_mb=300", "-rss_limit_mb=800", "-timeout=60", "-report_slow_units=3600"]
 # Freed memory is held back for use-after-free; the usual 256 MB of it would drown the limit above.
 ASAN = "quarantine_size_mb=16:allocator_release_to_os_interval_ms=500"
 

@@ -256,7 +256,7 @@ void check_tokens(std::string_view text, const std::string& place) {
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (i - begin > kMaxTokenBytes)
+    if (i > begin + kMaxTokenBytes)
       fail<FormatError>("{}: expected strings and numbers of at most {} bytes, found a longer one",
                         place_of(text, begin, place),
                         kMaxTokenBytes);
@@ -265,7 +265,7 @@ void check_tokens(std::string_view text, const std::string& place) {
     else if (c == '"')
       in_string = !in_string;
     else if (!in_string && (c == ',' || c == ':' || c == '[' || c == '{' || c == ' ' || c == '\n'))
-      begin = i;
+      begin = i + 1;
   }
 }
 

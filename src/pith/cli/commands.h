@@ -51,9 +51,13 @@ void visit(EngineOptions& o, auto&& v) {
 
 struct InspectOptions {
   std::filesystem::path model;
+  std::optional<std::string> tensor;
+  std::optional<std::filesystem::path> diff;
 };
 void visit(InspectOptions& o, auto&& v) {
   v("model", o.model, "model: a folder, a .gguf or a .safetensors file");
+  v("tensor", o.tensor, "statistics and a histogram of this tensor, named as here or in the file");
+  v("diff", o.diff, "another model, in any container: what differs from MODEL to it");
 }
 
 struct TokenizeOptions {
@@ -75,6 +79,8 @@ struct ConvertOptions {
   std::optional<std::uint64_t> permute;
   std::optional<KeptDtype> dtype;
   std::string format = "hf";
+  std::optional<std::filesystem::path> imatrix;
+  bool allow_requantize = false;
   ByteSize shard_size{CheckpointWriter::kDefaultShardBytes};
   bool no_verify = false;
 };
@@ -85,6 +91,8 @@ void visit(ConvertOptions& o, auto&& v) {
     o.permute,
     "seed; reorders hidden units, FFN neurons and value dimensions within heads");
   v("dtype", o.dtype, "type of the weights (default: the source's; f32 for a quantized source)");
+  v("imatrix", o.imatrix, "gguf:TYPE: importance of columns, a file of llama-imatrix");
+  v("allow-requantize", o.allow_requantize, "gguf:TYPE of a model that is quantized already");
   v("format",
     o.format,
     "hf: dense; else the layout of compressed weights: " + output_format_names());

@@ -152,8 +152,6 @@ struct LaterFlag {
 };
 constexpr LaterFlag kLaterFlags[] = {
     {"inspect", "--sparsity"},
-    {"inspect", "--tensor"},
-    {"inspect", "--diff"},
     {"generate", "--draft"},
     {"generate", "--draft-tokens"},
     {"quantize", "--calibration"},

@@ -1,27 +1,22 @@
 #include "pith/codec/ggml_blocks.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "pith/base/error.h"
-#include "pith/codec/float_convert.h"
+#include "pith/codec/ggml_pack.h"
+#include "pith/codec/ggml_search.h"
 
 namespace pith {
 namespace {
 
-bool is_finite_f16(std::uint16_t bits) { return (bits & 0x7c00u) != 0x7c00u; }
-
 float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 
-// Truncates to a level of 0 to 15; products beyond (an overflowing inverse) and NaN go to an end
-// instead of being undefined.
-std::uint8_t level(float x) { return x > 0 ? static_cast<std::uint8_t>(std::min(x, 15.0f)) : 0; }
-
-void pack_levels(const float (&shifted)[kGgmlBlock], std::uint8_t (&nibbles)[kGgmlBlock / 2]) {
-  for (std::size_t i = 0; i < kGgmlBlock / 2; ++i)
-    nibbles[i] = static_cast<std::uint8_t>(level(shifted[i]) | level(shifted[i + 16]) << 4);
+// Truncates to a code of 0 to `highest`; products beyond (an overflowing inverse) and NaN go to an
+// end instead of being undefined.
+std::uint8_t truncate(float x, float highest) {
+  return x > 0 ? static_cast<std::uint8_t>(std::min(x, highest)) : 0;
 }
 
 bool quantize(const float* x, BlockQ80& block) {
@@ -29,43 +24,51 @@ bool quantize(const float* x, BlockQ80& block) {
   for (std::size_t i = 0; i < kGgmlBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
   const float d = largest / 127.0f;
   const float inverse = inverse_of(d);
-  block.scale = f32_to_f16(d);
   for (std::size_t i = 0; i < kGgmlBlock; ++i) {
     const float q = std::round(x[i] * inverse);  // half away from zero
     block.codes[i] = static_cast<std::int8_t>(std::min(std::max(-127.0f, q), 127.0f));
   }
-  return is_finite_f16(block.scale);
+  return store_f16(d, block.scale);
 }
 
-bool quantize(const float* x, BlockQ40& block) {
+// Q4_0, Q5_0: codes below 2 * half, that of 0 being half.
+template <class Block>
+bool quantize_symmetric(const float* x, float half, Block& block) {
   float extreme = 0;  // the first of largest magnitude
   for (std::size_t i = 0; i < kGgmlBlock; ++i)
     if (std::fabs(x[i]) > std::fabs(extreme)) extreme = x[i];
-  const float d = extreme / -8.0f;
+  const float d = extreme / -half;
   const float inverse = inverse_of(d);
-  block.scale = f32_to_f16(d);
-  float shifted[kGgmlBlock];
-  for (std::size_t i = 0; i < kGgmlBlock; ++i) shifted[i] = x[i] * inverse + 8.5f;
-  pack_levels(shifted, block.nibbles);
-  return is_finite_f16(block.scale);
+  std::uint8_t codes[kGgmlBlock];
+  for (std::size_t i = 0; i < kGgmlBlock; ++i)
+    codes[i] = truncate(x[i] * inverse + (half + 0.5f), 2 * half - 1);
+  pack_codes(codes, block);
+  return store_f16(d, block.scale);
 }
 
-bool quantize(const float* x, BlockQ41& block) {
+// Q4_1, Q5_1: codes from 0 at the minimum to `highest`.
+template <class Block>
+bool quantize_affine(const float* x, float highest, Block& block) {
   float low = x[0],
         high = x[0];  // of equal values the first, so that the sign of a zero is the reference's
   for (std::size_t i = 1; i < kGgmlBlock; ++i) {
     if (x[i] < low) low = x[i];
     if (x[i] > high) high = x[i];
   }
-  const float d = (high - low) / 15.0f;
+  const float d = (high - low) / highest;
   const float inverse = inverse_of(d);
-  block.scale = f32_to_f16(d);
-  block.minimum = f32_to_f16(low);
-  float shifted[kGgmlBlock];
-  for (std::size_t i = 0; i < kGgmlBlock; ++i) shifted[i] = (x[i] - low) * inverse + 0.5f;
-  pack_levels(shifted, block.nibbles);
-  return is_finite_f16(block.scale) && is_finite_f16(block.minimum);
+  std::uint8_t codes[kGgmlBlock];
+  for (std::size_t i = 0; i < kGgmlBlock; ++i)
+    codes[i] = truncate((x[i] - low) * inverse + 0.5f, highest);
+  pack_codes(codes, block);
+  const bool scale_fits = store_f16(d, block.scale);
+  return store_f16(low, block.minimum) && scale_fits;
 }
+
+bool quantize(const float* x, BlockQ40& block) { return quantize_symmetric(x, 8, block); }
+bool quantize(const float* x, BlockQ41& block) { return quantize_affine(x, 15, block); }
+bool quantize(const float* x, BlockQ50& block) { return quantize_symmetric(x, 16, block); }
+bool quantize(const float* x, BlockQ51& block) { return quantize_affine(x, 31, block); }
 
 template <class Block>
 std::size_t quantize_all(const float* x, std::size_t blocks, std::byte* out) {
@@ -132,16 +135,44 @@ std::size_t ggml_block_bytes(GgmlType type) { return traits_of(type).bytes; }
 int ggml_code_bits(GgmlType type) { return traits_of(type).code_bits; }
 
 bool ggml_is_writable(GgmlType type) {
-  return type == GgmlType::kQ4_0 || type == GgmlType::kQ4_1 || type == GgmlType::kQ8_0;
+  switch (type) {
+    case GgmlType::kQ4_0:
+    case GgmlType::kQ4_1:
+    case GgmlType::kQ5_0:
+    case GgmlType::kQ5_1:
+    case GgmlType::kQ8_0:
+    case GgmlType::kQ4_K:
+    case GgmlType::kQ5_K:
+    case GgmlType::kQ6_K:
+    case GgmlType::kIQ4_NL:
+      return true;
+    case GgmlType::kQ2_K:
+    case GgmlType::kQ3_K:
+    case GgmlType::kIQ4_XS:
+    case GgmlType::kMXFP4:
+      return false;
+  }
+  throw InternalError("ggml type out of range");
+}
+
+bool ggml_searches(GgmlType type, std::span<const float> importance) {
+  if (type == GgmlType::kQ8_0) return false;
+  return !importance.empty() || type == GgmlType::kIQ4_NL ||
+         ggml_block_elements(type) != kGgmlBlock;
 }
 
 std::size_t quantize_ggml_blocks(GgmlType type,
                                  const float* x,
                                  std::size_t blocks,
+                                 std::span<const float> importance,
                                  std::byte* out) {
+  PITH_CHECK(importance.empty() || importance.size() == blocks * ggml_block_elements(type));
+  if (ggml_searches(type, importance))
+    return quantize_searched_scalar(type, x, importance.data(), blocks, out);
   if (type == GgmlType::kQ4_0) return quantize_all<BlockQ40>(x, blocks, out);
   if (type == GgmlType::kQ4_1) return quantize_all<BlockQ41>(x, blocks, out);
-  PITH_CHECK(type == GgmlType::kQ8_0);
+  if (type == GgmlType::kQ5_0) return quantize_all<BlockQ50>(x, blocks, out);
+  if (type == GgmlType::kQ5_1) return quantize_all<BlockQ51>(x, blocks, out);
   return quantize_all<BlockQ80>(x, blocks, out);
 }
 

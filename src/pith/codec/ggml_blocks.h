@@ -16,8 +16,13 @@ int ggml_code_bits(GgmlType type);     // of one code, without its share of the 
 bool ggml_is_writable(GgmlType type);  // quantize_ggml_blocks can make it
 
 // Quantizes `blocks` blocks by the reference rounding of the format's owner; returns in how many
-// the scale or the minimum is beyond f16.
-std::size_t quantize_ggml_blocks(GgmlType type, const float* x, std::size_t blocks, std::byte* out);
+// the scale or the minimum is beyond f16. `importance` is empty, or x is one row and each of its
+// elements has a weight, finite and >= 0, that its square error counts with (Q8_0 ignores it).
+std::size_t quantize_ggml_blocks(GgmlType type,
+                                 const float* x,
+                                 std::size_t blocks,
+                                 std::span<const float> importance,
+                                 std::byte* out);
 void dequantize_ggml_blocks(GgmlType type, const std::byte* in, std::size_t blocks, float* out);
 
 }  // namespace pith

@@ -1,4 +1,4 @@
-// GGUF blocks, eight elements at a time; bit-identical to ggml_blocks.cc.
+// Quantizing to GGUF blocks, eight elements at a time; bit-identical to ggml_blocks.cc.
 #include "pith/codec/ggml_blocks.h"
 #include "pith/codec/vector_ops_avx2.h"
 
@@ -10,7 +10,8 @@
 #include <cstring>
 
 #include "pith/base/error.h"
-#include "pith/codec/float_convert.h"
+#include "pith/codec/ggml_pack.h"
+#include "pith/codec/ggml_search.h"
 
 #define PITH_AVX2 __attribute__((target("avx2,f16c")))
 
@@ -54,15 +55,10 @@ PITH_AVX2 inline float first_equal(const float* x, const Values& compared, float
 }
 
 bool store_f16(float value, std::byte* out) {
-  const std::uint16_t bits = f32_to_f16(value);
-  std::memcpy(out, &bits, sizeof bits);
-  return (bits & 0x7c00u) != 0x7c00u;
-}
-
-float load_f16(const std::byte* in) {
   std::uint16_t bits;
-  std::memcpy(&bits, in, sizeof bits);
-  return f16_to_f32(bits);
+  const bool fits = pith::store_f16(value, bits);
+  std::memcpy(out, &bits, sizeof bits);
+  return fits;
 }
 
 float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
@@ -93,103 +89,115 @@ PITH_AVX2 bool quantize_q8_0(const float* p, std::byte* out) {
   return store_f16(d, out);
 }
 
-// Levels trunc((x - subtract) * inverse + add) within 0 to 15, as nibbles.
-PITH_AVX2 inline void store_levels(
-    const Values& x, float subtract, float inverse, float add, std::byte* out) {
-  const __m256 s = _mm256_set1_ps(subtract), inv = _mm256_set1_ps(inverse), a = _mm256_set1_ps(add);
-  __m256i q[4];
-  for (int k = 0; k < 4; ++k) {
-    const __m256 shifted = _mm256_add_ps(_mm256_mul_ps(_mm256_sub_ps(x.v[k], s), inv), a);
-    const __m256 bounded =
-        _mm256_min_ps(_mm256_max_ps(shifted, _mm256_setzero_ps()), _mm256_set1_ps(15.0f));
-    q[k] = _mm256_cvttps_epi32(bounded);
-  }
-  const __m256i bytes = order_bytes(
-      _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])));
-  const __m128i low = _mm256_castsi256_si128(bytes);
+// Nibbles of 32 codes in order; of codes from 16 on their low bits.
+PITH_AVX2 inline void store_nibbles(__m256i codes, std::byte* out) {
+  const __m256i nibbles = _mm256_and_si256(codes, _mm256_set1_epi8(15));
+  const __m128i low = _mm256_castsi256_si128(nibbles);
   const __m128i high =
-      _mm_slli_epi16(_mm256_extracti128_si256(bytes, 1), 4);  // no carry: levels are below 16
+      _mm_slli_epi16(_mm256_extracti128_si256(nibbles, 1), 4);  // no carry: nibbles are below 16
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_or_si128(low, high));
 }
 
-PITH_AVX2 bool quantize_q4_0(const float* p, std::byte* out) {
+// Bits 4 of 32 codes.
+PITH_AVX2 inline void store_high_bits(__m256i codes, std::byte* out) {
+  const int bits = _mm256_movemask_epi8(_mm256_slli_epi16(codes, 3));
+  std::memcpy(out, &bits, sizeof bits);
+}
+
+// trunc((x - subtract) * inverse + add) within 0 to highest.
+struct Truncation {
+  float subtract, inverse, add, highest;
+};
+PITH_AVX2 inline __m256i truncated(const Values& x, const Truncation& t) {
+  const __m256 s = _mm256_set1_ps(t.subtract), inv = _mm256_set1_ps(t.inverse);
+  const __m256 a = _mm256_set1_ps(t.add), highest = _mm256_set1_ps(t.highest);
+  __m256i q[4];
+  for (int k = 0; k < 4; ++k) {
+    const __m256 shifted = _mm256_add_ps(_mm256_mul_ps(_mm256_sub_ps(x.v[k], s), inv), a);
+    const __m256 bounded = _mm256_min_ps(_mm256_max_ps(shifted, _mm256_setzero_ps()), highest);
+    q[k] = _mm256_cvttps_epi32(bounded);
+  }
+  return order_bytes(
+      _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])));
+}
+
+struct Symmetric {
+  float scale;
+  __m256i codes;
+};
+PITH_AVX2 inline Symmetric symmetric(const float* p, float half) {
   const Values x = load(p);
   const Values magnitude = magnitudes(x);
   const float largest = max_of(magnitude);
-  const float d = (largest > 0 ? first_equal(p, magnitude, largest) : 0.0f) / -8.0f;
-  store_levels(x, 0.0f, inverse_of(d), 8.5f, out + 2);
-  return store_f16(d, out);
+  const float d = (largest > 0 ? first_equal(p, magnitude, largest) : 0.0f) / -half;
+  return {d, truncated(x, {0.0f, inverse_of(d), half + 0.5f, 2 * half - 1})};
 }
 
-PITH_AVX2 bool quantize_q4_1(const float* p, std::byte* out) {
+struct Affine {
+  float scale, minimum;
+  __m256i codes;
+};
+PITH_AVX2 inline Affine affine(const float* p, float highest) {
   const Values x = load(p);
   Values negated;
   for (int k = 0; k < 4; ++k) negated.v[k] = _mm256_xor_ps(x.v[k], _mm256_set1_ps(-0.0f));
   const float low = first_equal(p, x, -max_of(negated));
   const float high = max_of(x);
-  const float d = high > low ? (high - low) / 15.0f : 0.0f;  // +0 whatever the signs of zeros
-  store_levels(x, low, inverse_of(d), 0.5f, out + 4);
-  const bool scale_fits = store_f16(d, out);
-  return store_f16(low, out + 2) && scale_fits;
+  const float d = high > low ? (high - low) / highest : 0.0f;  // +0 whatever the signs of zeros
+  return {d, low, truncated(x, {low, inverse_of(d), 0.5f, highest})};
 }
 
-PITH_AVX2 void dequantize_q8_0(const std::byte* in, float* out) {
-  const __m256 d = _mm256_set1_ps(load_f16(in));
-  for (int k = 0; k < 4; ++k) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + 2 + 8 * k));
-    _mm256_storeu_ps(out + 8 * k,
-                     _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), d));
-  }
+PITH_AVX2 bool quantize_q4_0(const float* p, std::byte* out) {
+  const Symmetric found = symmetric(p, 8);
+  store_nibbles(found.codes, out + 2);
+  return store_f16(found.scale, out);
 }
 
-// Calls use(k, levels 8k to 8k + 7).
-template <class Use>
-PITH_AVX2 inline void for_each_level(const std::byte* nibbles, Use&& use) {
-  const __m128i packed = _mm_loadu_si128(reinterpret_cast<const __m128i*>(nibbles));
-  const __m128i mask = _mm_set1_epi8(15);
-  const __m128i low = _mm_and_si128(packed, mask);
-  const __m128i high = _mm_and_si128(_mm_srli_epi16(packed, 4), mask);
-  use(0, _mm256_cvtepu8_epi32(low));
-  use(1, _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8)));
-  use(2, _mm256_cvtepu8_epi32(high));
-  use(3, _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8)));
+PITH_AVX2 bool quantize_q5_0(const float* p, std::byte* out) {
+  const Symmetric found = symmetric(p, 16);
+  store_high_bits(found.codes, out + 2);
+  store_nibbles(found.codes, out + 6);
+  return store_f16(found.scale, out);
 }
 
-PITH_AVX2 void dequantize_q4_0(const std::byte* in, float* out) {
-  const __m256 d = _mm256_set1_ps(load_f16(in));
-  for_each_level(in + 2, [&](int k, __m256i level) PITH_AVX2 {
-    const __m256i centred = _mm256_sub_epi32(level, _mm256_set1_epi32(8));
-    _mm256_storeu_ps(out + 8 * k, _mm256_mul_ps(_mm256_cvtepi32_ps(centred), d));
-  });
+PITH_AVX2 bool quantize_q4_1(const float* p, std::byte* out) {
+  const Affine found = affine(p, 15);
+  store_nibbles(found.codes, out + 4);
+  const bool scale_fits = store_f16(found.scale, out);
+  return store_f16(found.minimum, out + 2) && scale_fits;
 }
 
-PITH_AVX2 void dequantize_q4_1(const std::byte* in, float* out) {
-  const __m256 d = _mm256_set1_ps(load_f16(in)), m = _mm256_set1_ps(load_f16(in + 2));
-  for_each_level(in + 4, [&](int k, __m256i level) PITH_AVX2 {
-    _mm256_storeu_ps(out + 8 * k, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(level), d), m));
-  });
+PITH_AVX2 bool quantize_q5_1(const float* p, std::byte* out) {
+  const Affine found = affine(p, 31);
+  store_high_bits(found.codes, out + 4);
+  store_nibbles(found.codes, out + 8);
+  const bool scale_fits = store_f16(found.scale, out);
+  return store_f16(found.minimum, out + 2) && scale_fits;
+}
+
+bool (*quantizer_of(GgmlType type))(const float*, std::byte*) {
+  if (type == GgmlType::kQ4_0) return quantize_q4_0;
+  if (type == GgmlType::kQ4_1) return quantize_q4_1;
+  if (type == GgmlType::kQ5_0) return quantize_q5_0;
+  if (type == GgmlType::kQ5_1) return quantize_q5_1;
+  return quantize_q8_0;
 }
 
 }  // namespace
 
-std::size_t quantize_ggml_avx2(GgmlType type, const float* x, std::size_t blocks, std::byte* out) {
-  const auto quantize = type == GgmlType::kQ8_0   ? quantize_q8_0
-                        : type == GgmlType::kQ4_0 ? quantize_q4_0
-                                                  : quantize_q4_1;
+std::size_t quantize_ggml_avx2(GgmlType type,
+                               const float* x,
+                               std::size_t blocks,
+                               std::span<const float> importance,
+                               std::byte* out) {
+  PITH_CHECK(importance.empty() || importance.size() == blocks * ggml_block_elements(type));
+  if (ggml_searches(type, importance))
+    return quantize_searched_avx2(type, x, importance.data(), blocks, out);
+  const auto quantize = quantizer_of(type);
   std::size_t overflowed = 0;
   for (std::size_t b = 0; b < blocks; ++b)
     overflowed += quantize(x + b * kGgmlBlock, out + b * ggml_block_bytes(type)) ? 0 : 1;
   return overflowed;
-}
-
-void dequantize_ggml_avx2(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {
-  const auto dequantize = type == GgmlType::kQ8_0   ? dequantize_q8_0
-                          : type == GgmlType::kQ4_0 ? dequantize_q4_0
-                          : type == GgmlType::kQ4_1 ? dequantize_q4_1
-                                                    : nullptr;
-  if (dequantize == nullptr) return dequantize_ggml_blocks(type, in, blocks, out);
-  for (std::size_t b = 0; b < blocks; ++b)
-    dequantize(in + b * ggml_block_bytes(type), out + b * kGgmlBlock);
 }
 
 }  // namespace pith

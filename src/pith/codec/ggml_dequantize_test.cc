@@ -1,5 +1,4 @@
-#include "pith/codec/ggml_blocks.h"
-#include "pith/codec/test_support.h"
+#include "pith/codec/ggml_test_support.h"
 
 namespace pith {
 namespace {
@@ -12,17 +11,11 @@ PackedMatrix blocks_of(GgmlType type, std::vector<std::byte> bytes) {
   return {GgmlEncoding{type}, rows, ggml_block_elements(type), {buffer.buffer}};
 }
 
-// The type that a golden calls "q4_K".
-GgmlType type_of(std::string name) {
-  for (char& c : name) c = static_cast<char>(std::toupper(c));
-  return parse_enum<GgmlType>(name, "golden");
-}
-
 TEST(GgmlDequantize, EqualsTheOwnersCases) {
-  std::size_t cases = 0;
   const Json golden = read_golden("ggml_block_cases.json");
+  std::size_t cases = 0;
   for (const Json& c : golden["cases"]) {
-    const GgmlType type = type_of(c["type"].get<std::string>());
+    const GgmlType type = ggml_type_of(c["type"].get<std::string>());
     SCOPED_TRACE(c["type"].get<std::string>() + " " + c["name"].get<std::string>());
     const std::vector<float> decoded =
         blocks_of(type, bytes_of_hex(c["block"].get<std::string>())).dequantize();
@@ -57,24 +50,14 @@ const std::vector<TypeCase>& all_types() {
 std::vector<std::byte> random_blocks(const TypeCase& c, std::size_t blocks) {
   const std::size_t size = ggml_block_bytes(c.type);
   std::vector<std::byte> bytes(blocks * size);
-  std::uint32_t state = 1;
-  for (std::byte& b : bytes) {
-    state = state * 1664525u + 1013904223u;
-    b = static_cast<std::byte>(state >> 24);
-  }
+  GoldenDraws draws(1);
+  for (std::byte& b : bytes) b = static_cast<std::byte>(draws.next() >> 24);
   for (std::size_t b = 0; b < bytes.size(); b += size)
     for (const std::size_t at : c.f16_at) {
       std::byte& high = bytes[b + at + 1];
       if ((high & std::byte{0x7c}) == std::byte{0x7c}) high &= std::byte{0xbf};
     }
   return bytes;
-}
-
-std::string fnv1a(std::span<const std::byte> bytes) {
-  std::uint64_t state = 0xcbf29ce484222325u;
-  for (const std::byte b : bytes)
-    state = (state ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3u;
-  return fmt::format("{:016x}", state);
 }
 
 // 256 blocks of each type, decoded by the Python package gguf.

@@ -20,6 +20,7 @@ namespace {
 struct Encode {
   const WeightSource& weight;
   const RoundOptions& options;
+  std::span<const float> importance;
 
   PackedMatrix operator()(const DenseEncoding& e) const { return pack_dense(weight, e.dtype); }
   PackedMatrix operator()(const Float8Encoding& e) const { return quantize_float8(weight, e); }
@@ -27,7 +28,9 @@ struct Encode {
     return quantize_group_int(weight, e, options);
   }
   PackedMatrix operator()(const CodebookEncoding& e) const { return quantize_codebook(weight, e); }
-  PackedMatrix operator()(const GgmlEncoding& e) const { return quantize_ggml(weight, e); }
+  PackedMatrix operator()(const GgmlEncoding& e) const {
+    return quantize_ggml(weight, e, importance);
+  }
 };
 
 // How many values a float type turns into infinity.
@@ -50,6 +53,44 @@ void require_writable(GgmlType type) {
     if (ggml_is_writable(writable)) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
   fail<UserError>(
       "{} encoding: can be read but not written; use one of {}", to_string(type), names);
+}
+
+// Beyond, products of importance and squares of weights overflow.
+constexpr float kLargestImportance = 1e15f;
+
+void check_importance(std::span<const float> importance, const WeightSource& weight) {
+  if (importance.empty()) return;
+  require(importance.size() == weight.cols,
+          "weight [{}, {}]: expected importance for {} columns, found it for {}",
+          weight.rows,
+          weight.cols,
+          weight.cols,
+          importance.size());
+  for (std::size_t c = 0; c < importance.size(); ++c)
+    require(importance[c] >= 0 && importance[c] <= kLargestImportance,
+            "weight [{}, {}]: expected importance from 0 to 1e15, found {:.6g} for column {}",
+            weight.rows,
+            weight.cols,
+            importance[c],
+            c);
+}
+
+// Returns how many blocks are beyond f16. With importance a row at a time: its statistics count.
+std::size_t quantize_chunk(GgmlType type,
+                           const WeightChunk& chunk,
+                           std::span<const float> importance,
+                           std::byte* out) {
+  const std::size_t parts = importance.empty() ? 1 : chunk.count;
+  const std::size_t size = chunk.values.size() / parts;
+  const std::size_t blocks = size / ggml_block_elements(type);
+  std::size_t overflows = 0;
+  for (std::size_t p = 0; p < parts; ++p)
+    overflows += vector_ops().quantize_ggml(type,
+                                            chunk.values.data() + p * size,
+                                            blocks,
+                                            importance,
+                                            out + p * blocks * ggml_block_bytes(type));
+  return overflows;
 }
 
 }  // namespace
@@ -97,20 +138,21 @@ PackedMatrix pack_dense(const WeightSource& weight, DType dtype) {
   return finish(encoding, weight, std::move(buffers));
 }
 
-PackedMatrix quantize_ggml(const WeightSource& weight, const GgmlEncoding& encoding) {
+PackedMatrix quantize_ggml(const WeightSource& weight,
+                           const GgmlEncoding& encoding,
+                           std::span<const float> importance) {
   require_writable(encoding.type);
+  check_importance(importance, weight);
   std::vector<OwnedBuffer> buffers = allocate_buffers(encoding, weight);
   WeightProblems problems(weight);
   std::atomic<std::size_t> overflows = 0;
-  const std::size_t elements = ggml_block_elements(encoding.type);
-  const std::size_t row_bytes = weight.cols / elements * ggml_block_bytes(encoding.type);
+  const std::size_t row_bytes =
+      weight.cols / ggml_block_elements(encoding.type) * ggml_block_bytes(encoding.type);
   for_each_chunk(weight, [&](const WeightChunk& chunk) {
     if (!vector_ops().range(chunk.values.data(), chunk.values.size()).finite)
       return problems.add_nonfinite(count_nonfinite(chunk.values));
-    overflows += vector_ops().quantize_ggml(encoding.type,
-                                            chunk.values.data(),
-                                            chunk.values.size() / elements,
-                                            buffers[0].writable.data() + chunk.first * row_bytes);
+    std::byte* out = buffers[0].writable.data() + chunk.first * row_bytes;
+    overflows += quantize_chunk(encoding.type, chunk, importance, out);
   });
   problems.throw_if_any(DType::kF16, "");
   require(overflows == 0,
@@ -126,8 +168,9 @@ PackedMatrix quantize_ggml(const WeightSource& weight, const GgmlEncoding& encod
 
 PackedMatrix encode(const WeightSource& weight,
                     const Encoding& encoding,
-                    const RoundOptions& options) {
-  return std::visit(Encode{weight, options}, encoding);
+                    const RoundOptions& options,
+                    std::span<const float> importance) {
+  return std::visit(Encode{weight, options, importance}, encoding);
 }
 
 double relative_error(const WeightSource& weight, const PackedMatrix& packed) {

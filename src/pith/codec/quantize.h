@@ -75,13 +75,18 @@ PackedMatrix quantize_codebook(const WeightSource& weight, const CodebookEncodin
 // overflow, with their count.
 PackedMatrix pack_dense(const WeightSource& weight, DType dtype);
 
-// GGUF blocks by the reference rounding rules of formats.md 4.7.
-PackedMatrix quantize_ggml(const WeightSource& weight, const GgmlEncoding& encoding);
+// GGUF blocks, byte for byte those of llama.cpp; Q2_K, Q3_K, IQ4_XS and MXFP4 are only read
+// (UserError). `importance` is empty or one weight a column, 0 to 1e15, that the square error of
+// the column counts with (an imatrix); Q8_0 ignores it. Source: formats.md 4.7.
+PackedMatrix quantize_ggml(const WeightSource& weight,
+                           const GgmlEncoding& encoding,
+                           std::span<const float> importance = {});
 
-// Dispatches on the encoding.
+// Dispatches on the encoding; `importance` is for GGUF blocks, the others ignore it.
 PackedMatrix encode(const WeightSource& weight,
                     const Encoding& encoding,
-                    const RoundOptions& options = {});
+                    const RoundOptions& options = {},
+                    std::span<const float> importance = {});
 
 // sqrt(sum (w - packed)^2 / sum w^2); 0 for an all-zero weight that is kept.
 double relative_error(const WeightSource& weight, const PackedMatrix& packed);

@@ -61,9 +61,12 @@ struct VectorOps {
   void (*decode_levels)(
       const std::uint8_t* codes, std::size_t n, const float* levels, float scale, float* out);
 
-  // Blocks of 32 elements. quantize_ggml returns how many blocks have a scale or minimum beyond
-  // f16.
-  std::size_t (*quantize_ggml)(GgmlType type, const float* x, std::size_t blocks, std::byte* out);
+  // As quantize_ggml_blocks and dequantize_ggml_blocks.
+  std::size_t (*quantize_ggml)(GgmlType type,
+                               const float* x,
+                               std::size_t blocks,
+                               std::span<const float> importance,
+                               std::byte* out);
   void (*dequantize_ggml)(GgmlType type, const std::byte* in, std::size_t blocks, float* out);
 
   // float_convert.h; dtype is F16, BF16, F8_E4M3 or F8_E5M2.

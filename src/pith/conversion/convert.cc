@@ -75,7 +75,8 @@ EncodedParameter make_parameter(const Checkpoint& source,
     result.weight = planned.copied ? stored : transcode(stored);
   } else {
     const WeightSource weight = planned_source(plan, planned.parameter, stored);
-    result = encode_parameter(weight, planned.plan.encoding, planned.plan.round, place);
+    result = encode_parameter(
+        weight, planned.plan.encoding, planned.plan.round, place, planned.plan.importance);
   }
   result.weight.activation = planned.plan.activation;
   return result;
@@ -92,13 +93,6 @@ MatrixReport report_of(const Parameter& parameter, const EncodedParameter& encod
 
 bool is_vector(const Parameter& parameter) {
   return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
-}
-
-bool has_tokenizer(const Checkpoint& source) {
-  if (source.gguf()) return source.gguf()->has("tokenizer.ggml.model");
-  for (const char* name : {"tokenizer.json", "vocab.json"})
-    if (std::filesystem::exists(source.folder() / name)) return true;
-  return false;
 }
 
 // A tokenizer that Pith cannot use may serve others; one that contradicts the model serves nobody.
@@ -139,7 +133,7 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
 
   const ConversionPlan plan = make_conversion_plan(source, planner, options);
   const std::unique_ptr<ModelWriter> writer =
-      make_model_writer(options.format, folder, source.spec(), plan.stored(), options.shard_bytes);
+      make_model_writer(options.format, folder, source, plan.stored(), options.shard_bytes);
   OverlappedWriter overlapped(*writer);
   ForwardProbe probe(source.spec());
   Progress progress("converting", plan.parameters.size(), "parameters");
@@ -153,14 +147,15 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
   }
   std::vector<WrittenParameter> written = overlapped.finish();
   writer->finish();
-  write_side_files(source, folder);
+  if (!options.format.is_gguf()) write_side_files(source, folder);
+  const std::filesystem::path written_to = written_model(options.format, folder);
   if (options.verify) {
     const std::span<const float> forward = probe.result();
     result.verified = verify_model(
-        folder, {std::move(written), writer->file_bytes(), {forward.begin(), forward.end()}});
+        written_to, {std::move(written), writer->file_bytes(), {forward.begin(), forward.end()}});
   }
 
-  result.size = size_report(Checkpoint::open(folder));
+  result.size = size_report(Checkpoint::open(written_to));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   result.measured = {.peak_bytes = memory_peak_bytes(),
                      .disk_bytes = result.size.total_bytes,

@@ -67,10 +67,11 @@ void require_finite_weights(const Checkpoint& model) {
 EncodedParameter encode_parameter(const WeightSource& weight,
                                   const Encoding& encoding,
                                   const RoundOptions& round,
-                                  const std::string& name) {
+                                  const std::string& name,
+                                  std::span<const float> importance) {
   EncodedParameter result;
   try {
-    result.weight = encode(weight, encoding, round);
+    result.weight = encode(weight, encoding, round, importance);
   } catch (UserError& error) {
     require_finite(weight, name);  // a bad file is another kind of error than a bad option
     error.add_context(name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "pith/codec/quantize.h"
@@ -14,12 +15,13 @@ struct EncodedParameter {
   double relative_error = 0;  // as codec/quantize.h defines it
 };
 
-// `name` opens each error. FormatError for NaN or Inf in the weight, with their counts; UserError
-// for what the encoding cannot hold (see quantize.h).
+// `name` opens each error; `importance` as quantize_ggml has it. FormatError for NaN or Inf in the
+// weight, with their counts; UserError for what the encoding cannot hold (see quantize.h).
 EncodedParameter encode_parameter(const WeightSource& weight,
                                   const Encoding& encoding,
                                   const RoundOptions& round,
-                                  const std::string& name);
+                                  const std::string& name,
+                                  std::span<const float> importance = {});
 
 struct NonfiniteCount {
   std::size_t nan = 0, infinite = 0;

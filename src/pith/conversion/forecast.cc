@@ -47,7 +47,8 @@ double seconds_an_element(const Checkpoint& source,
   if (planned.copied || planned.transcoded)
     require_finite(sample, place);
   else
-    encode_parameter(sample, planned.plan.encoding, planned.plan.round, place);
+    encode_parameter(
+        sample, planned.plan.encoding, planned.plan.round, place, planned.plan.importance);
   return seconds_since(start) / static_cast<double>(sample.rows * sample.cols);
 }
 

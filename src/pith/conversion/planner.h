@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "pith/codec/quantize.h"
 #include "pith/formats/spec.h"
@@ -12,6 +13,7 @@ struct ParameterPlan {
   Encoding encoding;
   RoundOptions round;
   ActivationQuantization activation{};
+  std::span<const float> importance{};  // of GGUF blocks; kept alive by the planner
 };
 using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
 

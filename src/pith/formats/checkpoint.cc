@@ -5,6 +5,7 @@
 #include "pith/formats/checkpoint_state.h"
 #include "pith/formats/config.h"
 #include "pith/formats/gguf_names.h"
+#include "pith/formats/quantization_file.h"
 
 namespace pith {
 namespace fs = std::filesystem;
@@ -20,6 +21,24 @@ constexpr const char* kExpectedModel =
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// The GGUF file of a folder that has no config.json: the only one, or the first part of the only
+// split one. Empty if there is none.
+fs::path gguf_in(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(folder / kConfigName, error))) return {};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t part = name.find("-of-");
+    const bool later_part = part != std::string::npos && part >= 5 &&
+                            std::string_view(name).substr(part - 5, 5) != "00001";
+    if (entry.path().extension() == ".gguf" && !later_part) files.push_back(entry.path());
+  }
+  if (files.size() > 1)
+    fail_no_model(folder, "several .gguf files", "give one of them: " + files.front().string());
+  return files.empty() ? fs::path{} : files.front();
 }
 
 void check_has_config(const fs::path& folder) {
@@ -54,13 +73,17 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
   const JsonCursor config(state.config, (folder / kConfigName).string());
   state.spec = spec_from_config(config);
   std::unique_ptr<LayoutReader> layout;
-  if (const auto quantization = config.find("quantization_config")) {
-    const Layout& kind = layout_of(*quantization);
-    layout = kind.make_reader(*quantization);
+  const auto describe = [&](const JsonCursor& quantization) {
+    const Layout& kind = layout_of(quantization);
+    layout = kind.make_reader(quantization);
     state.layout = kind.name;
-  }
+  };
+  if (const auto quantization = config.find("quantization_config")) describe(*quantization);
   const SafetensorsReader reader = weights.empty() ? SafetensorsReader::open_folder(folder)
                                                    : SafetensorsReader::open_file(weights);
+  std::optional<QuantizationFile> file;
+  if (!layout && (file = find_quantization_file(folder, reader)))
+    describe(JsonCursor(file->config, file->path.string()));
   state.parameters = parameters_of(state.spec);
   state.located =
       locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());
@@ -68,7 +91,8 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
   state.files = reader.files();
   state.weight_files = state.files.size();
   state.files.push_back(folder / kConfigName);
-  for (fs::path& file : side_files_to_run(folder)) state.files.push_back(std::move(file));
+  if (file) state.files.push_back(file->path);
+  for (fs::path& side_file : side_files_to_run(folder)) state.files.push_back(std::move(side_file));
 }
 
 void open_gguf(const fs::path& path, Checkpoint::State& state) {
@@ -115,6 +139,10 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   if (error && status.type() != fs::file_type::not_found) fail_no_model(path, error.message());
   switch (status.type()) {
     case fs::file_type::directory:
+      if (const fs::path gguf = gguf_in(path); !gguf.empty()) {
+        open_gguf(gguf, *state);
+        break;
+      }
       check_has_config(path);
       open_folder(path, {}, *state);
       break;
@@ -135,6 +163,9 @@ const fs::path& Checkpoint::path() const { return state_->path; }
 const fs::path& Checkpoint::folder() const { return state_->folder; }
 Container Checkpoint::container() const { return state_->container; }
 std::string_view Checkpoint::layout() const { return state_->layout; }
+std::string Checkpoint::format() const {
+  return std::string(layout().empty() ? to_string(container()) : layout());
+}
 const DecoderSpec& Checkpoint::spec() const { return state_->spec; }
 const std::vector<Parameter>& Checkpoint::parameters() const { return state_->parameters; }
 const std::vector<std::int64_t>& Checkpoint::stop_ids() const { return state_->stop_ids; }

@@ -34,6 +34,7 @@ class Checkpoint {
   Container container() const;
   // Of the compressed weights of a folder ("pith", "gptq", ...; see layout.h), else "".
   std::string_view layout() const;
+  std::string format() const;  // "gguf", a layout's name, or "hf"
   const DecoderSpec& spec() const;
   const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
   const Parameter& parameter(std::string_view name) const;  // InternalError if unknown

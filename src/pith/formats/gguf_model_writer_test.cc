@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <string>
+
 #include "pith/codec/quantize.h"
 #include "pith/formats/gguf_keys.h"
 #include "pith/formats/test_files.h"
@@ -258,6 +261,72 @@ TEST(GgufModelWriter, SplitsWhenAsked) {
     EXPECT_EQ(model.spec(), as_stored(spec));
     expect_holds(model, weights);
   }
+}
+
+// A model of the golden folders, as transformers wrote it, as GGUF. Matrices keep their type.
+Checkpoint exported(const Checkpoint& source, const fs::path& path) {
+  std::vector<StoredParameter> stored;
+  for (const Parameter& parameter : source.parameters()) {
+    StoredParameter how = matrices_in(source.encoding(parameter.name))(parameter);
+    stored.push_back(std::move(how));
+  }
+  GgufModelWriter writer(path, source.spec(), stored, {});
+  for (const StoredParameter& how : stored)
+    writer.write(how.name, encode(source_of(source.load(how.name)), how.encoding));
+  writer.finish();
+  return Checkpoint::open(path);
+}
+
+TEST(GgufModelWriter, GoldenModelsComeBack) {
+  const std::map<std::string, std::string> kRefusals = {
+      {"gpt2-untied-inner",
+       "activation: expected gelu_new, as architecture gpt2 has it, found relu"},
+      {"llama-rope-dynamic",
+       "rope scaling: expected default, linear, llama3 or yarn, found dynamic"},
+      {"qwen2-window", "the attention window of layer 1"},
+      {"qwen3-tied-bias", "parameter 'layers.0.attn.o.bias': expected none"}};
+  std::size_t count = 0;
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(PITH_SOURCE_DIR) / "tests/golden/model")) {
+    if (!entry.is_directory()) continue;
+    const std::string name = entry.path().filename();
+    SCOPED_TRACE(name);
+    const TestFolder folder;
+    const Checkpoint source = Checkpoint::open(entry.path());
+    ++count;
+    if (const auto reason = kRefusals.find(name); reason != kRefusals.end()) {
+      EXPECT_THAT(error_of<UserError>([&] { exported(source, folder.path() / "m.gguf"); }),
+                  HasSubstr(reason->second));
+      continue;
+    }
+    const Checkpoint model = exported(source, folder.path() / "m.gguf");
+    DecoderSpec expected = as_stored(source.spec()), found = model.spec();
+    // What GGUF does not tell apart.
+    if (name == "mistral-full") expected.family = Family::kLlama;
+    // Ids of no token, which the configuration class has by default.
+    if (expected.bos_id.value_or(0) >= expected.vocab) expected.bos_id.reset();
+    std::erase_if(expected.eos_ids, [&](std::int64_t id) { return id >= expected.vocab; });
+    if (expected.position == PositionKind::kRotary) {
+      const auto frequencies = [&](const DecoderSpec& spec) {
+        return rope_frequencies(spec.rope, spec.layers[0].qk_dim, spec.context, spec.context);
+      };
+      const RopeFrequencies before = frequencies(expected), after = frequencies(found);
+      EXPECT_NEAR(after.attention_factor, before.attention_factor, 1e-6);
+      // Of llama3 scaling the file has the divisors; in a tiny model others may give the same.
+      for (std::size_t j = 0; j < before.inv_freq.size(); ++j)
+        EXPECT_NEAR(after.inv_freq[j], before.inv_freq[j], 1e-3 * before.inv_freq[j]);
+      found.rope = expected.rope;
+    }
+    EXPECT_EQ(found, expected);
+    for (const Parameter& parameter : source.parameters()) {
+      const PackedMatrix before = source.load(parameter.name), after = model.load(parameter.name);
+      EXPECT_EQ(after.dequantize(), before.dequantize()) << parameter.name;
+      if (before.encoding() == after.encoding()) {
+        EXPECT_EQ(bytes_of_matrix(after), bytes_of_matrix(before)) << parameter.name;
+      }
+    }
+  }
+  EXPECT_GE(count, 15u);
 }
 
 std::string refusal(const DecoderSpec& spec) {

@@ -1,8 +1,11 @@
 #include "pith/formats/layout.h"
 
 #include "pith/base/error.h"
+#include "pith/formats/awq_layout.h"
+#include "pith/formats/bitsandbytes_layout.h"
 #include "pith/formats/ct_layout.h"
 #include "pith/formats/fp8_layout.h"
+#include "pith/formats/gptq_layout.h"
 #include "pith/formats/pith_layout.h"
 
 namespace pith {
@@ -10,11 +13,17 @@ namespace {
 
 constexpr Layout kLayouts[] = {
     {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer},
+    {"gptq", "GPTQ: int2 to int8, for vLLM and GPTQModel", make_gptq_reader, make_gptq_writer},
+    {"awq", "AWQ (GEMM): int4 by group, for vLLM and AutoAWQ", make_awq_reader, make_awq_writer},
     {"compressed-tensors",
      "llm-compressor's and vLLM's: int 1 to 8 bits, int8 and fp8 with activations",
      make_ct_reader,
      make_ct_writer},
     {"fp8", "E4M3 in blocks of 128 x 128 (DeepSeek's)", make_fp8_reader, make_fp8_writer},
+    {"bitsandbytes",
+     "transformers' NF4, FP4 and LLM.int8()",
+     make_bitsandbytes_reader,
+     make_bitsandbytes_writer},
 };
 
 const Layout* find(std::string_view name) {

@@ -116,8 +116,9 @@ SafetensorsHeader parse_safetensors_header(std::string_view json,
         place, "a header that begins with '{'", "something else", "not a safetensors file"});
   const Json document = parse_json(json, place, {.max_bytes = kMaxHeaderBytes, .max_depth = 64});
   const JsonCursor root(document, place);
-  if (document.size() > kMaxTensors + 1)
-    root.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", document.size()));
+  const std::size_t tensors = document.size() - (document.contains(kMetadataKey) ? 1 : 0);
+  if (tensors > kMaxTensors)
+    root.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", tensors));
   SafetensorsHeader header;
   header.tensors.reserve(document.size());
   for (const auto& [name, entry] : root.members()) {

@@ -39,13 +39,20 @@ EvaluateTasks read_tasks(const YamlNode& node) {
   return tasks;
 }
 
+OutputFormat read_format(const YamlNode& node) {
+  const OutputFormat format = parse_output_format(node.string(), node.place());
+  if (format.name == "hf" || format.preset)
+    node.fail("a layout that keeps what the stages made, or gguf", "'" + node.string() + "'");
+  return format;
+}
+
 Json record_of(const Recipe& recipe) {
   Json stages = Json::array();
   for (const auto& stage : recipe.stages) stages.push_back({{stage->name(), stage->options()}});
   Json record{{"seed", recipe.seed},
               {"stages", stages},
               {"evaluate", Json::object()},
-              {"export", recipe.format.name}};
+              {"export", to_string(recipe.format)}};
   if (recipe.evaluate.perplexity)
     record["evaluate"]["perplexity"] = options_to_json(*recipe.evaluate.perplexity);
   if (recipe.evaluate.kl_tokens)
@@ -62,8 +69,7 @@ Recipe read_recipe(const std::filesystem::path& path) {
   Recipe recipe;
   recipe.model = root.at("model").string();
   if (const auto output = root.find("output")) recipe.output = output->string();
-  if (const auto node = root.find("export"))
-    recipe.format = parse_output_format(node->string(), node->place());
+  if (const auto node = root.find("export")) recipe.format = read_format(*node);
   if (const auto seed = root.find("seed"))
     recipe.seed =
         static_cast<std::uint64_t>(seed->integer(0, std::numeric_limits<std::int64_t>::max()));

@@ -5,7 +5,7 @@
 #include "pith/base/error.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/weight/dense_form.h"
-#include "pith/model/weight/dynamic_int8_form.h"
+#include "pith/model/weight/int8_form.h"
 #include "pith/model/weight/packed_form.h"
 
 namespace pith {

@@ -1,4 +1,4 @@
-#include "pith/model/weight/dynamic_int8_form.h"
+#include "pith/model/weight/int8_form.h"
 
 #include <ATen/ATen.h>
 
