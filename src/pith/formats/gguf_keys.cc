@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <iterator>
+#include <optional>
 #include <string>
 
 #include "pith/base/error.h"
@@ -206,15 +207,21 @@ void set_token_id_keys(const DecoderSpec& spec, GgufMetadata& metadata) {
   constexpr std::string_view kEnds[] = {"eos", "eot", "eom"};
   for (const std::string_view name : {"bos", "eos", "eot", "eom", "padding"})
     if (metadata.has(key(name))) return;
-  if (spec.bos_id) metadata.set_u32(key("bos"), static_cast<std::uint32_t>(*spec.bos_id));
-  for (std::size_t i = 0; i < spec.eos_ids.size() && i < std::size(kEnds); ++i)
-    metadata.set_u32(key(kEnds[i]), static_cast<std::uint32_t>(spec.eos_ids[i]));
-  if (spec.eos_ids.size() > std::size(kEnds))
+  // Configurations of small models keep their family's ids, which may be of no token.
+  const auto exists = [&](std::int64_t id) { return id >= 0 && id < spec.vocab; };
+  const auto set = [&](std::string_view name, const std::optional<std::int64_t>& id) {
+    if (id && exists(*id)) metadata.set_u32(key(name), static_cast<std::uint32_t>(*id));
+  };
+  set("bos", spec.bos_id);
+  std::vector<std::int64_t> ends;
+  std::copy_if(spec.eos_ids.begin(), spec.eos_ids.end(), std::back_inserter(ends), exists);
+  for (std::size_t i = 0; i < ends.size() && i < std::size(kEnds); ++i) set(kEnds[i], ends[i]);
+  if (ends.size() > std::size(kEnds))
     log_warning(
         "[gguf] the format has room for 3 ids that end a text, the model has {}: {} left out",
-        spec.eos_ids.size(),
-        fmt::join(spec.eos_ids.begin() + std::size(kEnds), spec.eos_ids.end(), ", "));
-  if (spec.pad_id) metadata.set_u32(key("padding"), static_cast<std::uint32_t>(*spec.pad_id));
+        ends.size(),
+        fmt::join(ends.begin() + std::size(kEnds), ends.end(), ", "));
+  set("padding", spec.pad_id);
 }
 
 std::vector<float> rope_divisors(const DecoderSpec& spec) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <string>
+
 #include "pith/codec/quantize.h"
 #include "pith/formats/gguf_keys.h"
 #include "pith/formats/test_files.h"
@@ -275,6 +278,13 @@ Checkpoint exported(const Checkpoint& source, const fs::path& path) {
 }
 
 TEST(GgufModelWriter, GoldenModelsComeBack) {
+  const std::map<std::string, std::string> kRefusals = {
+      {"gpt2-untied-inner",
+       "activation: expected gelu_new, as architecture gpt2 has it, found relu"},
+      {"llama-rope-dynamic",
+       "rope scaling: expected default, linear, llama3 or yarn, found dynamic"},
+      {"qwen2-window", "the attention window of layer 1"},
+      {"qwen3-tied-bias", "parameter 'layers.0.attn.o.bias': expected none"}};
   std::size_t count = 0;
   for (const auto& entry :
        fs::directory_iterator(fs::path(PITH_SOURCE_DIR) / "tests/golden/model")) {
@@ -284,22 +294,27 @@ TEST(GgufModelWriter, GoldenModelsComeBack) {
     const TestFolder folder;
     const Checkpoint source = Checkpoint::open(entry.path());
     ++count;
-    if (name == "llama-rope-dynamic" || name == "qwen3-tied-bias" || name == "qwen2-window") {
-      EXPECT_FALSE(
-          error_of<UserError>([&] { exported(source, folder.path() / "m.gguf"); }).empty());
+    if (const auto reason = kRefusals.find(name); reason != kRefusals.end()) {
+      EXPECT_THAT(error_of<UserError>([&] { exported(source, folder.path() / "m.gguf"); }),
+                  HasSubstr(reason->second));
       continue;
     }
     const Checkpoint model = exported(source, folder.path() / "m.gguf");
     DecoderSpec expected = as_stored(source.spec()), found = model.spec();
     // What GGUF does not tell apart.
     if (name == "mistral-full") expected.family = Family::kLlama;
-    if (expected.rope.scaling == RopeScalingKind::kYarn) {
+    // Ids of no token, which the configuration class has by default.
+    if (expected.bos_id.value_or(0) >= expected.vocab) expected.bos_id.reset();
+    std::erase_if(expected.eos_ids, [&](std::int64_t id) { return id >= expected.vocab; });
+    if (expected.position == PositionKind::kRotary) {
       const auto frequencies = [&](const DecoderSpec& spec) {
         return rope_frequencies(spec.rope, spec.layers[0].qk_dim, spec.context, spec.context);
       };
       const RopeFrequencies before = frequencies(expected), after = frequencies(found);
       EXPECT_NEAR(after.attention_factor, before.attention_factor, 1e-6);
-      EXPECT_EQ(after.inv_freq, before.inv_freq);
+      // Of llama3 scaling the file has the divisors; in a tiny model others may give the same.
+      for (std::size_t j = 0; j < before.inv_freq.size(); ++j)
+        EXPECT_NEAR(after.inv_freq[j], before.inv_freq[j], 1e-3 * before.inv_freq[j]);
       found.rope = expected.rope;
     }
     EXPECT_EQ(found, expected);

@@ -3,15 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
-#include "pith/base/error.h"
+#include "pith/base/json.h"
+#include "pith/formats/gguf_keys.h"
+#include "pith/formats/gguf_names.h"
+#include "pith/formats/gguf_types.h"
 #include "pith/formats/test_files.h"
 
 namespace pith {
 namespace {
+
+namespace fs = std::filesystem;
 
 // 16 layers with blocks of 256 everywhere; 8 heads over 8 or 2 key heads.
 DecoderSpec wide(Family family, std::int64_t kv_heads = 8) {
@@ -160,6 +167,61 @@ TEST(GgufPresets, WidthsThatDoNotDivideFallBack) {
   spec.hidden = 8;
   EXPECT_EQ(type_of(spec, "lm_head", GgufPreset::kQ4_0), "f16");
   EXPECT_EQ(type_of(wide(Family::kGpt2), "position", GgufPreset::kF16), "f32");
+}
+
+// The network of a model in llama_quantize.json, from the shapes of its matrices.
+DecoderSpec spec_of_model(const Json& model) {
+  const bool gpt2 = model["architecture"] == "gpt2";
+  DecoderSpec spec = tiny_spec(gpt2 ? Family::kGpt2 : Family::kLlama);
+  const Json& matrices = model["matrices"];
+  const auto size = [&](const char* name, std::size_t dim) {
+    return matrices.at(name).at(dim).get<std::int64_t>();
+  };
+  spec.vocab = size("token_embd.weight", 0);
+  spec.hidden = size("token_embd.weight", 1);
+  if (gpt2) spec.context = size("position_embd.weight", 0);
+  spec.tied_head = !matrices.contains("output.weight");
+  LayerSpec layer{model["heads"], model["kv_heads"], 0, 0, size("blk.0.ffn_up.weight", 0), 0};
+  layer.qk_dim = layer.v_dim = size("blk.0.attn_output.weight", 1) / layer.heads;
+  spec.layers.assign(model["layers"].get<std::size_t>(), layer);
+  return spec;
+}
+
+void expect_types(const Json& model, const char* table, const GgufTypeOptions& options) {
+  const DecoderSpec spec = spec_of_model(model);
+  std::map<std::string, Parameter> parameters;
+  for (const Parameter& parameter : parameters_of(spec))
+    parameters[gguf_name(parameter, spec, gguf_architecture(spec.family)).name] = parameter;
+  for (const auto& [preset, line] : model[table].items()) {
+    std::istringstream types(line.get<std::string>());
+    for (const auto& [matrix, shape] : model["matrices"].items()) {
+      SCOPED_TRACE(fmt::format("{} of {}", matrix, preset));
+      const Parameter& parameter = parameters.at(matrix);
+      ASSERT_EQ(parameter.rows, shape[0].get<std::size_t>());
+      ASSERT_EQ(parameter.cols, shape[1].get<std::size_t>());
+      std::string type;
+      types >> type;
+      const Encoding encoding =
+          gguf_encoding_for(parameter, spec, parse_enum<GgufPreset>(preset, "preset"), options);
+      EXPECT_EQ(gguf_type_of(encoding).name, type);
+    }
+  }
+}
+
+// llama-quantize's own choices; see tests/golden/gguf/README.md.
+TEST(GgufPresets, ChooseAsLlamaQuantize) {
+  const Json golden =
+      read_json_file(fs::path(PITH_SOURCE_DIR) / "tests/golden/gguf/llama_quantize.json");
+  ASSERT_GE(golden["models"].size(), 5u);
+  for (const auto& [name, model] : golden["models"].items()) {
+    SCOPED_TRACE(name);
+    ASSERT_GE(model["types"].size(), 13u);
+    expect_types(model, "types", {});
+    expect_types(model, "types_with_importance", {.has_imatrix = true});
+  }
+  for (const auto& [preset, number] : golden["file_types"].items())
+    EXPECT_EQ(gguf_file_type(parse_enum<GgufPreset>(preset, "preset")),
+              number.get<std::uint32_t>());
 }
 
 }  // namespace

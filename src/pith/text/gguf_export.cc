@@ -31,8 +31,9 @@ std::optional<std::int32_t> configured_id(const Json& config,
   return token.is_string() ? tokenizer.id_of(token.get<std::string>()) : std::nullopt;
 }
 
-std::optional<std::int32_t> id_of_model(const std::optional<std::int64_t>& id) {
-  return id ? std::optional(static_cast<std::int32_t>(*id)) : std::nullopt;
+// Configurations of small models keep their family's ids, which may be of no token.
+bool is_token(std::int64_t id, const GgufVocabulary& vocabulary) {
+  return id >= 0 && id < static_cast<std::int64_t>(vocabulary.tokens.size());
 }
 
 // Where the vocabulary does not say them itself: the model's ids, else the tokenizer's.
@@ -43,7 +44,8 @@ void add_special_ids(const Checkpoint& source,
   const auto choose = [&](std::optional<std::int32_t>& id,
                           const std::optional<std::int64_t>& of_model,
                           const char* name) {
-    if (!id) id = id_of_model(of_model);
+    if (!id && of_model && is_token(*of_model, vocabulary))
+      id = static_cast<std::int32_t>(*of_model);
     if (!id) id = configured_id(config, name, tokenizer);
   };
   choose(vocabulary.bos_id, source.spec().bos_id, "bos_token");
@@ -52,8 +54,9 @@ void add_special_ids(const Checkpoint& source,
   if (vocabulary.eos_id) vocabulary.end_ids.push_back(*vocabulary.eos_id);
   for (const std::int64_t stop : source.stop_ids())
     if (const auto id = static_cast<std::int32_t>(stop);
+        is_token(stop, vocabulary) &&
         std::find(vocabulary.end_ids.begin(), vocabulary.end_ids.end(), id) ==
-        vocabulary.end_ids.end())
+            vocabulary.end_ids.end())
       vocabulary.end_ids.push_back(id);
   if (vocabulary.end_ids.empty())
     if (const auto id = configured_id(config, "eos_token", tokenizer))

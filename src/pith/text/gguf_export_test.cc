@@ -257,7 +257,7 @@ TEST(GgufExport, KeysOfAFolder) {
   spec.bos_id = 257;
   spec.eos_ids = {258};
   ModelFolder model(document, spec);
-  model.write("generation_config.json", {{"eos_token_id", {258, 97}}});
+  model.write("generation_config.json", {{"eos_token_id", {258, 97, 264}}});  // 264: no token
   model.write(
       "tokenizer_config.json",
       {{"pad_token", {{"content", "<pad>"}}},
