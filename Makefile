@@ -1,8 +1,8 @@
-# make demo | test | build | format | tidy | asan | bench | clean; CMake presets do the work (CMakePresets.json).
+# make demo | test | build | format | tidy | asan | fuzz | bench | clean; CMake presets do the work (CMakePresets.json).
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: setup torch-free programs build test demo format format-check tidy asan tsan gcc bench clean
+.PHONY: setup torch-free programs build test demo format format-check tidy asan tsan fuzz gcc bench interop clean
 
 RELEASE := build/release
 # A translation unit that sees torch takes more than 1 GB, so memory bounds the jobs as well as processors do.
@@ -56,6 +56,14 @@ asan tsan: %: setup
 	ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-16 UBSAN_OPTIONS=print_stacktrace=1 \
 	  ctest --test-dir build/$@ --output-on-failure
 
+# The readers against made-up files, SECONDS for each target; tests/fuzz/run.py says what counts as a finding. The folder is
+# that of the sanitizers: what `make asan` has built serves here too, and that one's tests run each corpus once.
+SECONDS ?= 60
+fuzz: setup
+	cmake --preset asan
+	cmake --build build/asan -j $(JOBS) --target fuzz_targets
+	python3 tests/fuzz/run.py --build build/asan --seconds $(SECONDS)
+
 # The whole tree with gcc.
 gcc: setup
 	cmake --preset gcc
@@ -69,6 +77,10 @@ bench: programs
 	cmake --build $(RELEASE) -j $(JOBS) --target codec_bench
 	$(RELEASE)/pith bench peak
 	$(RELEASE)/codec_bench --benchmark_min_time=0.3
+
+# Formats against the software that owns them: installs transformers and its quantizers, builds llama.cpp.
+interop: programs
+	scripts/interop.sh
 
 clean:
 	rm -rf build

@@ -25,6 +25,13 @@ if(PITH_SANITIZE)
                                                  -fno-sanitize-recover=all)
   target_link_options(pith_settings INTERFACE -fsanitize=${PITH_SANITIZE})
 endif()
+if(PITH_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "PITH_FUZZ needs libFuzzer, which comes with clang: expected Clang, found ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  # Counters only: programs and tests link as ever, and fuzz targets add libFuzzer's main (tests/fuzz/CMakeLists.txt).
+  target_compile_options(pith_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 find_program(PITH_MOLD mold)
 if(PITH_MOLD)

@@ -5,10 +5,12 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(SOURCE / "scripts"))
 GOLDEN = SOURCE / "tests" / "golden" / "model"
 BUILD = pathlib.Path(os.environ.get("PITH_BUILD", SOURCE / "build" / "release")).resolve()
 
@@ -36,6 +38,16 @@ def read_safetensors(path):
     header.pop("__metadata__", None)
     return {name: (t["dtype"], t["shape"], data[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]])
             for name, t in header.items()}
+
+
+def write_safetensors(path, tensors):
+    """name -> (dtype, shape, bytes), in that order."""
+    header, begin = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, begin + len(data)]}
+        begin += len(data)
+    text = json.dumps(header).encode()
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t[2] for t in tensors.values()))
 
 
 def floats(raw):

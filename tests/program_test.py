@@ -2,13 +2,14 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
-import time
 import unittest
 
 import pith_program
+import read_pith
 from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
 
 COMMANDS = ["inspect", "tokenize", "convert", "score", "eval", "compare", "generate", "quantize", "compress", "bench"]
@@ -57,6 +58,38 @@ class Inspect(ProgramTest):
         file = GOLDEN / "llama" / "model.safetensors"
         self.assertEqual(len(self.json("inspect", file)["tensors"]), 21)
 
+    def test_text_folds_equal_layers_and_fits_the_screen(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--bits", "4", "--group-size", "16", "-o", "q")
+        for model in ("model-llama", "q", GOLDEN.parent / "gguf" / "llama.gguf"):
+            text = self.pith("inspect", model).stdout
+            self.assertLessEqual(max(map(len, text.replace(str(model), "").splitlines())), 100)
+        lines = self.pith("inspect", "q").stdout.splitlines()
+        down = [line.split() for line in lines if line.startswith("mlp.down")]
+        self.assertEqual([line[:4] for line in down], [["mlp.down", "0-1", "int4", "g16"]])
+        self.assertTrue(any(line.startswith("attention") for line in lines))
+
+    def test_json_adds_up(self):
+        report = self.json("inspect", self.model("qwen3-tied-bias"))
+        for key in ("parameters_by_part", "tensor_groups"):
+            self.assertEqual(sum(part["bytes"] for part in report[key]), sum(t["bytes"] for t in report["tensors"]))
+        for totals in (report["parameters_by_part"], report["quantization"]["encodings"]):
+            self.assertEqual(sum(t["parameters"] for t in totals), report["spec"]["parameters"])
+        self.assertEqual(report["tokenizer_facts"]["size"], 95)
+        self.assertFalse(report["tokenizer_facts"]["chat_template"])
+
+    def test_without_a_tokenizer(self):
+        model = self.model(tokenizer=False)
+        self.assertIsNone(self.json("inspect", model)["tokenizer_facts"])
+        self.assertIn("there is no tokenizer", self.pith("inspect", model).stdout)
+
+    def test_escapes_of_a_terminal_are_not_printed(self):
+        model = self.model()
+        document = json.loads((model / "tokenizer.json").read_text())
+        document["added_tokens"] = [{"id": 95, "content": "\u001b[2J", "special": True}]
+        (model / "tokenizer.json").write_text(json.dumps(document))
+        self.assertIn("95 \\x1b[2J", self.pith("inspect", model).stdout)
+        self.assertEqual(self.json("inspect", model)["tokenizer_facts"]["special"], [{"id": 95, "content": "\x1b[2J"}])
+
     def test_bad_models_exit_1_and_say_what(self):
         self.assertIn("no-such", self.error("inspect", "no-such", code=1))
         empty = self.folder / "empty"
@@ -103,6 +136,133 @@ class Inspect(ProgramTest):
         for size in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
             self.assertIn("model.safetensors", self.error("inspect", model, code=1))
+
+
+class InspectTensor(ProgramTest):
+    NAME = "model.layers.0.mlp.up_proj.weight"
+
+    def test_statistics(self):
+        model = self.model()
+        values = floats(read_safetensors(model / "model.safetensors")[self.NAME][2])
+        for name in (self.NAME, "layers.0.mlp.up"):
+            report = self.json("inspect", model, "--tensor", name)
+            self.assertEqual(report["name"], "layers.0.mlp.up")
+            self.assertEqual(report["stored_name"], self.NAME)
+            found = report["statistics"]
+            self.assertEqual((found["count"], found["min"], found["max"]), (len(values), min(values), max(values)))
+            mean = sum(values) / len(values)
+            self.assertAlmostEqual(found["mean"], mean, delta=1e-12)
+            self.assertAlmostEqual(found["standard_deviation"],
+                                   (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5, delta=1e-12)
+            self.assertEqual(sum(report["histogram"]["counts"]), len(values))
+            self.assertEqual(len(report["histogram"]["counts"]), 25)
+            self.assertIsNone(report["codes"])
+
+    def test_text_draws_a_histogram(self):
+        text = self.pith("inspect", self.model(), "--tensor", "layers.0.mlp.up").stdout
+        self.assertGreaterEqual(sum("\u2502" in line for line in text.splitlines()), 25)
+        self.assertIn("\u2588" * 56, text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+
+    def test_codes_and_scales_of_a_packed_one(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--bits", "3", "--group-size", "16", "-o", "q")
+        report = self.json("inspect", "q", "--tensor", "layers.1.attn.q")
+        elements = report["rows"] * report["cols"]
+        self.assertEqual(sum(report["codes"]["counts"]), elements)
+        self.assertEqual(len(report["codes"]["counts"]), 8)
+        self.assertEqual(report["scales"]["count"], elements // 16)
+        self.assertEqual(report["offsets"]["count"], elements // 16)
+        self.assertIn("of 8 used", self.pith("inspect", "q", "--tensor", "layers.1.attn.q").stdout)
+
+    def test_what_is_not_finite_is_counted(self):
+        model = self.model()
+        path = model / "model.safetensors"
+        raw = bytearray(path.read_bytes())
+        dtype, shape, data = read_safetensors(path)[self.NAME]
+        at = raw.find(data)
+        raw[at:at + 12] = struct.pack("<3f", float("nan"), float("inf"), float("-inf"))
+        path.write_bytes(raw)
+        found = self.json("inspect", model, "--tensor", self.NAME)["statistics"]
+        self.assertEqual((found["nan"], found["infinite"]), (1, 2))
+        self.assertIn("1, 2", self.pith("inspect", model, "--tensor", self.NAME).stdout)
+
+    def test_a_lone_file(self):
+        file = GOLDEN / "llama" / "model.safetensors"
+        report = self.json("inspect", file, "--tensor", self.NAME)
+        self.assertEqual(report["statistics"]["count"], report["shape"][0] * report["shape"][1])
+        self.assertIn("did you mean", self.error("inspect", file, "--tensor", self.NAME[:-3]))
+
+    def test_one_value_and_none(self):
+        header = {"one": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                  "none": {"dtype": "F32", "shape": [0, 3], "data_offsets": [4, 4]}}
+        raw = json.dumps(header).encode()
+        (self.folder / "t.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw + struct.pack("<f", -2.5))
+        report = self.json("inspect", "t.safetensors", "--tensor", "one")
+        self.assertEqual((report["statistics"]["mean"], report["statistics"]["kurtosis"]), (-2.5, None))
+        self.assertEqual(self.json("inspect", "t.safetensors", "--tensor", "none")["statistics"]["count"], 0)
+        self.assertIn("none", self.pith("inspect", "t.safetensors", "--tensor", "none").stdout)
+
+    def test_an_unknown_name_offers_the_nearest(self):
+        message = self.error("inspect", self.model(), "--tensor", "layers.0.mlp.pu")
+        self.assertIn("did you mean 'layers.0.mlp.up'", message)
+
+
+class InspectDiff(ProgramTest):
+    def test_of_a_model_with_itself(self):
+        report = self.json("inspect", self.model(), "--diff", "model-llama")
+        self.assertTrue(report["same_values"])
+        self.assertTrue(all(m["same_bytes"] for m in report["matrices"]))
+        self.assertTrue(all(f["same"] for f in report["files"]))
+        self.assertIn("all values are equal", self.pith("inspect", "model-llama", "--diff", "model-llama").stdout)
+
+    def test_of_a_quantized_model_agrees_with_its_report(self):
+        made = self.json("quantize", self.model(), "--method", "rtn", "--bits", "4", "--group-size", "16", "-o", "q")
+        report = self.json("inspect", "model-llama", "--diff", "q")
+        errors = {m["name"]: m["relative_error"] for m in report["matrices"]}
+        for matrix in made["matrices"]:
+            self.assertAlmostEqual(errors[matrix["name"]], matrix["relative_error"], delta=1e-6)
+        self.assertEqual(list(errors.values()), sorted(errors.values(), reverse=True))
+        self.assertEqual(report["spec"], [])
+        self.assertEqual(report["tokenizer"]["differing_ids"], 0)
+        self.assertLess(report["b"]["size_bytes"], report["a"]["size_bytes"])
+        text = self.pith("inspect", "model-llama", "--diff", "q").stdout
+        self.assertIn("layers.0-1.mlp.down", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+
+    def test_across_containers(self):
+        gguf = GOLDEN.parent / "gguf" / "qwen2.gguf"
+        self.pith("convert", gguf, "-o", "dense")
+        report = self.json("inspect", gguf, "--diff", "dense")
+        self.assertEqual((report["same_values"], report["spec"]), (True, []))
+        self.assertEqual(report["tokenizer"]["differing_ids"], 0)
+        self.assertTrue(report["tokenizer"]["same_merges"])
+
+    def test_of_other_families(self):
+        report = self.json("inspect", self.model(), "--diff", self.model("gpt2"))
+        self.assertIn({"key": "family", "a": "llama", "b": "gpt2"}, report["spec"])
+        self.assertIn("layers.0.attn.q", report["only_in_a"])
+        self.assertIn("layers.0.attn.qkv", report["only_in_b"])
+        self.assertIn("only in b", self.pith("inspect", "model-llama", "--diff", "model-gpt2").stdout)
+
+    def test_another_vocabulary_is_told(self):
+        model, other = self.model(), self.model("llama-head-dim")
+        document = json.loads((other / "tokenizer.json").read_text())
+        vocab = document["model"]["vocab"]
+        vocab["A"], vocab["B"] = vocab["B"], vocab["A"]
+        (other / "tokenizer.json").write_text(json.dumps(document))
+        report = self.json("inspect", model, "--diff", other)
+        self.assertEqual(report["tokenizer"]["differing_ids"], 2)
+        self.assertEqual([f["same"] for f in report["files"]], [False])
+        self.assertIn("2 ids differ, the first is 33: 'A' in a, 'B' in b",
+                      self.pith("inspect", model, "--diff", other).stdout)
+
+    def test_bad_input(self):
+        self.assertIn("no-such", self.error("inspect", self.model(), "--diff", "no-such", code=1))
+        self.assertIn("leave out --tensor",
+                      self.error("inspect", "model-llama", "--diff", "model-llama", "--tensor", "embedding"))
+        lone = self.folder / "lone.safetensors"
+        shutil.copy(GOLDEN / "llama" / "model.safetensors", lone)
+        self.assertIn("config.json", self.error("inspect", lone, "--diff", "model-llama", code=1))
 
 
 class Tokenize(ProgramTest):
@@ -229,19 +389,115 @@ class Quantize(ProgramTest):
         self.assertEqual(self.names(), ["model-llama"])
 
 
+class Layouts(ProgramTest):
+    def test_compressed_weights_keep_their_bits(self):
+        self.pith("quantize", self.model(), "--method", "rtn", "--group-size", "16", "-o", "q")
+        report = self.json("convert", "q", "--format", "pith", "-o", "again")
+        self.assertIn("a forward pass of 3 tokens is bit-identical", report["verified"])
+        self.assertEqual((self.folder / "q" / "model.safetensors").read_bytes(),
+                         (self.folder / "again" / "model.safetensors").read_bytes())
+
+    def test_a_lone_file_beside_its_config(self):
+        model = self.model()
+        self.pith("convert", model / "model.safetensors", "-o", "out")
+        self.assertEqual(self.json("inspect", "out")["spec"], self.json("inspect", model)["spec"])
+        self.assertTrue((self.folder / "out" / "tokenizer.json").is_file())
+
+    def test_what_cannot_be(self):
+        model = self.model()
+        self.assertIn("expected one of hf, pith", self.error("convert", model, "--format", "zip", "-o", "out"))
+        self.assertIn("compressed weights", self.error("quantize", model, "--method", "rtn", "--format", "hf", "-o", "out"))
+        self.assertIn("--permute", self.error("convert", model, "--format", "pith", "--permute", "1", "-o", "out"))
+        self.assertEqual(self.names(), ["model-llama"])
+
+
+class PlainReader(ProgramTest):
+    """docs/formats.md by scripts/read_pith.py, which shares nothing with Pith."""
+    METHODS = ["fp8", "fp8 --group-size tensor", "absmax", "affine", "documents", "rtn --bits 3 --group-size 12",
+               "rtn --bits 4 --group-size tensor --scale-dtype BF16", "rtn --bits 5 --symmetric --scale-dtype F16",
+               "nf4", "fp4 --double-quantization", "nf4 --block-size 32 --double-quantization"]
+
+    def test_it_reads_what_pith_reads(self):
+        for family in ("llama", "gpt2"):
+            model = self.model(family)
+            for i, method in enumerate(self.METHODS):
+                with self.subTest(family=family, method=method):
+                    packed, dense = self.folder / f"{family}-q{i}", self.folder / f"{family}-d{i}"
+                    self.pith("quantize", model, "--method", *method.split(), "-o", packed)
+                    self.pith("convert", packed, "-o", dense, "--dtype", "f32")
+                    packed, dense = read_pith.Folder(packed), read_pith.Folder(dense)
+                    self.assertEqual(packed.names(), dense.names())
+                    for name in packed.names():
+                        found, expected = packed.rows(name), dense.rows(name)
+                        if name in packed.matrices and ".c_" in name:  # Conv1D is [in, out] where it is dense
+                            expected = [list(column) for column in zip(*expected)]
+                        if name in packed.matrices and len(expected) != len(found):
+                            expected = [[x for row in expected for x in row]]
+                        self.assertEqual(found, expected, name)
+
+
+class BadModels(ProgramTest):
+    def change_config(self, model, **keys):
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, **keys}))
+
+    def test_fewer_layers_than_the_files_have(self):
+        model = self.model()
+        self.change_config(model, num_hidden_layers=1)
+        self.assertIn("a tensor of layer 1", self.error("inspect", model, code=1))
+
+    def test_a_tokenizer_larger_than_the_vocabulary(self):
+        model = self.model()
+        document = json.loads((model / "tokenizer.json").read_text())
+        document["model"]["vocab"]["zz"] = 500
+        (model / "tokenizer.json").write_text(json.dumps(document))
+        for command in (["convert", model, "-o", "out"], ["quantize", model, "--method", "rtn", "-o", "out"]):
+            self.assertIn("the largest token id is 500", self.error(*command, code=1))
+        self.assertEqual(self.names(), ["model-llama"])
+
+    def test_a_bad_id_on_stdin(self):
+        message = self.error("tokenize", self.model(), "--decode", stdin="[1]\n[4000000]\n", code=1)
+        self.assertIn("stdin:2", message)
+
+    def test_a_stretched_context_without_bounds(self):
+        model = self.model()
+        for factor in (1e300, 0.001):
+            self.change_config(model, rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": factor})
+            self.assertIn("dynamic rope factor", self.error("inspect", model, code=1))
+
+    def test_a_report_of_somebody_else(self):
+        model = self.model()
+        (self.folder / "out").mkdir()
+        for text in ('{"command": 3}', "[", "[1]"):
+            (self.folder / "out" / "report.json").write_text(text)
+            self.assertIn("not made by this same command", self.error("convert", model, "-o", "out", code=1))
+
+    def test_no_folder_for_temporary_files_is_needed(self):
+        model = self.model()
+        done = subprocess.run([str(pith_program.BUILD / "pith"), "convert", str(model), "-o", "out/"],
+                              cwd=self.folder, env={**os.environ, "TMPDIR": "/nonexistent"}, capture_output=True)
+        self.assertEqual((done.returncode, self.names()), (0, ["model-llama", "out"]), done.stderr)
+
+
 class Signals(ProgramTest):
-    def test_sigterm_leaves_nothing_behind(self):
-        fifo = self.folder / "model-llama"
-        self.model()
-        # a shell that keeps stdin open makes tokenize wait
-        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "tokenize", str(fifo)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.3)
+    def terminate_while_writing(self):
+        """SIGTERM as soon as the hidden output folder is seen; None if the program was faster."""
+        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "quantize", "model-llama", "--method", "rtn",
+                                    "-o", "out"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not any(name.startswith(".out.partial") for name in self.names()):
+            pass
         process.send_signal(signal.SIGTERM)
-        self.assertIn(process.wait(timeout=10), (128 + signal.SIGTERM,))
-        process.stdin.close()
-        process.stdout.close()
-        process.stderr.close()
+        return process.wait(timeout=60)
+
+    def test_sigterm_leaves_nothing_behind(self):
+        self.model()
+        for _ in range(100):
+            code = self.terminate_while_writing()
+            if code != 0:
+                self.assertEqual((code, self.names()), (128 + signal.SIGTERM, ["model-llama"]))
+                return
+            shutil.rmtree(self.folder / "out")
+        self.fail("the program was always faster than the signal")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The contracts of the commands that run a model with torch. Run by ctest."""
 import json
 import math
+import shutil
 import struct
 import unittest
 
-from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
+from pith_program import GOLDEN, ProgramTest, floats, read_safetensors, write_safetensors
 
 
 def golden(name):
@@ -128,10 +129,22 @@ class Compare(ProgramTest):
     def test_another_vocabulary_is_refused(self):
         model = self.model()
         other = self.folder / "other"
-        other.mkdir()
-        config = json.loads((model / "config.json").read_text())
-        self.assertEqual(config["vocab_size"], 96)
-        self.error("compare", model, other, "--text", self.text(), code=1)
+        shutil.copytree(model, other)
+        config = json.loads((other / "config.json").read_text())
+        tensors = read_safetensors(other / "model.safetensors")
+        rows = config["vocab_size"] - 1  # one token fewer, the tokenizer's last one is not used
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            dtype, (_, width), data = tensors[name]
+            tensors[name] = (dtype, [rows, width], data[:len(data) // config["vocab_size"] * rows])
+        write_safetensors(other / "model.safetensors", tensors)
+        (other / "config.json").write_text(json.dumps({**config, "vocab_size": rows}))
+        self.assertIn(f"a vocabulary of {rows + 1}", self.error("compare", model, other, "--text", self.text(), code=1))
+
+    def test_peak_memory_is_each_model_s_own(self):
+        model, text = self.model(), self.text()
+        result = self.json("compare", model, model, model, "--text", text, "--window", "32")
+        for one in (result["base"], *(o["other"] for o in result["others"])):
+            self.assertGreaterEqual(one["peak_bytes"], 0)
 
 
 class Generate(ProgramTest):
@@ -147,8 +160,48 @@ class Generate(ProgramTest):
         self.assertEqual(self.json(*options, "--seed", "1")["ids"], self.json(*options, "--seed", "1")["ids"])
         self.assertNotEqual(self.json(*options, "--seed", "1")["ids"], self.json(*options, "--seed", "2")["ids"])
 
+    def test_the_generation_config_ends_a_text(self):
+        model = self.model()
+        options = ("generate", model, "--prompt", "Hi", "--max-tokens", "7")
+        ids = self.json(*options, "--ignore-eos")["ids"]
+        (model / "generation_config.json").write_text(json.dumps({"eos_token_id": [ids[3]]}))
+        self.assertEqual(self.json(*options)["ids"], ids[:ids.index(ids[3])])
+        self.assertEqual(self.json(*options, "--ignore-eos")["ids"], ids)
+
     def test_an_empty_prompt(self):
         self.assertIn("--prompt", self.error("generate", self.model(), "--prompt", ""))
+
+
+class NonFinite(ProgramTest):
+    def test_the_weight_is_named(self):
+        model = self.model()
+        tensors = read_safetensors(model / "model.safetensors")
+        name = "model.layers.1.mlp.up_proj.weight"
+        dtype, shape, data = tensors[name]
+        tensors[name] = (dtype, shape, b"\x00\x00\xc0\x7f" * 3 + data[12:])  # three NaN
+        write_safetensors(model / "model.safetensors", tensors)
+        (self.folder / "in.jsonl").write_text('{"ids": [1, 2, 3]}\n')
+        text = self.text()
+        for command in (["score", model, "--input", "in.jsonl"], ["generate", model, "--prompt", "Hi"],
+                        ["eval", model, "--perplexity", text, "--window", "32"],
+                        ["compare", model, model, "--text", text, "--window", "32"]):
+            message = self.error(*command, code=1)
+            self.assertIn(name, message)
+            self.assertIn("3 NaN", message)
+
+
+class ScoreLogits(ProgramTest):
+    def test_an_existing_name_is_refused_before_any_work(self):
+        (self.folder / "in.jsonl").write_text('{"ids": [1, 2, 3]}\n')
+        model = self.model()
+        (self.folder / "taken").write_text("mine")
+        (self.folder / "folder").mkdir()
+        for name in ("taken", "folder"):
+            self.assertIn(name, self.error("score", model, "--input", "in.jsonl", "--logits", name, code=1))
+        self.assertEqual((self.folder / "taken").read_text(), "mine")
+        self.pith("score", model, "--input", "in.jsonl", "--logits", "new.safetensors")
+        self.assertEqual(read_safetensors(self.folder / "new.safetensors")["logits.0"][1], [3, 96])
+        self.assertEqual(self.names(), ["folder", "in.jsonl", "model-llama", "new.safetensors", "taken"])
 
 
 class Compress(ProgramTest):
@@ -186,6 +239,7 @@ class Compress(ProgramTest):
 
     def test_errors_have_line_and_column(self):
         self.model()
+        self.text()
         for parts, words in (
             (dict(modell="x"), ("recipe.yaml:5:", "did you mean 'model'")),
             (dict(stages="\n  - quantize: {method: rtn, bitts: 4}"), ("recipe.yaml:4:29", "did you mean 'bits'")),
@@ -196,11 +250,17 @@ class Compress(ProgramTest):
             (dict(stages="[]"), ("recipe.yaml:3:",)),
             (dict(model=None), ("recipe.yaml:", "model")),
             (dict(stages="[: {"), ("recipe.yaml:3:",)),
+            (dict(stages="\n  - quantize: {method: rtn, overrides: [{layers: '(['}]}"), ("recipe.yaml:4:", "([")),
+            (dict(stages="\n  - quantize: {method: rtn, overrides: [{layers: 'none.such'}]}"), ("recipe.yaml:4:", "none.such")),
+            (dict(export="zip"), ("recipe.yaml:", "expected one of hf, pith")),
+            (dict(evaluate="{perplexity: {text: text.txt, window: 4000}}"), ("recipe.yaml:", "context of 64")),
         ):
             message = self.error("compress", self.recipe(**parts))
             for word in words:
                 self.assertIn(word, message)
-        self.assertEqual(self.names(), ["model-llama", "recipe.yaml"])
+        self.assertIn("no-such-text", self.error(
+            "compress", self.recipe(evaluate="{perplexity: {text: no-such-text}}"), code=1))
+        self.assertEqual(self.names(), ["model-llama", "recipe.yaml", "text.txt"])
 
 
 class Bench(ProgramTest):

@@ -137,6 +137,11 @@ void AtomicFile::reserve(std::uint64_t bytes) {
   if (result != 0 && errno != EOPNOTSUPP) fail_errno(target_.string(), what);
 }
 
+void AtomicFile::sync() {
+  PITH_CHECK(descriptor_ >= 0);
+  sync_descriptor(descriptor_, target_);
+}
+
 void AtomicFile::commit() {
   PITH_CHECK(descriptor_ >= 0);
   // Gives back what reserve() allocated beyond the end.
@@ -186,6 +191,14 @@ void AtomicFolder::commit() {
   });
   committed_ = true;
   sync_path(parent, target_);
+}
+
+void move_durably(const fs::path& from, const fs::path& to) {
+  sync_path(from, to);
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) fail<FormatError>("{}: cannot give it its name: {}", to.string(), error.message());
+  sync_path(to.has_parent_path() ? to.parent_path() : fs::path("."), to);
 }
 
 }  // namespace pith

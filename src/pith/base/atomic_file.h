@@ -25,6 +25,7 @@ class AtomicFile {
                 std::span<const std::byte> bytes);  // anywhere; the file grows as needed
   void reserve(
       std::uint64_t bytes);  // allocates disk space now, so that a full disk shows before the work
+  void sync();  // what is written so far reaches the disk, still under the temporary name
   void commit();
 
  private:
@@ -54,6 +55,9 @@ class AtomicFolder {
   std::filesystem::path target_, temporary_;
   bool committed_ = false;
 };
+
+// Renames a file that is complete, synced with its folder, within one file system. FormatError.
+void move_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Removes the temporaries of all AtomicFolders and AtomicFiles that are still open in this process;
 // for the thread that serves termination signals. The objects must not be used afterwards.

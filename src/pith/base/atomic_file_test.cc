@@ -222,5 +222,15 @@ TEST(RemoveUnfinishedOutputs, TakesAllThatIsOpen) {
   EXPECT_THAT(folder.names(), ElementsAre("done"));
 }
 
+TEST(MoveDurably, GivesACompleteFileItsName) {
+  const TestFolder folder;
+  write_plainly(folder / "from", "text");
+  move_durably(folder / "from", folder / "to");
+  EXPECT_THAT(folder.names(), ElementsAre("to"));
+  EXPECT_EQ(contents(folder / "to"), "text");
+  EXPECT_THAT(message_of<FormatError>([&] { move_durably(folder / "to", folder / "none/to"); }),
+              HasSubstr("none/to: cannot give it its name: No such file or directory"));
+}
+
 }  // namespace
 }  // namespace pith

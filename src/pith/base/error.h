@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace pith {
@@ -19,13 +20,15 @@ struct ErrorParts {
 };
 
 // Base of all errors that Pith throws. Lower-case start, no final stop. On the way up a caller may
-// put its own context in front: "while loading 'layers.3.mlp.up': ...".
+// put its own context in front: "while loading 'layers.3.mlp.up': ...". Names out of files may
+// stand in messages as they are: what is not text (control characters, bytes that are not UTF-8)
+// becomes \xNN, and the middle of a message that takes screens is left out.
 class Error : public std::exception {
  public:
-  explicit Error(std::string message) : message_(std::move(message)) {}
+  explicit Error(std::string_view message);
   explicit Error(const ErrorParts& parts);
   const char* what() const noexcept override { return message_.c_str(); }
-  void add_context(const std::string& context) { message_ = context + ": " + message_; }
+  void add_context(const std::string& context);
 
  private:
   std::string message_;

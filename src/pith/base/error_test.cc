@@ -35,6 +35,28 @@ TEST(Error, ContextGoesInFrontAndKeepsTheType) {
             "in a: while loading 'b': too short");
 }
 
+TEST(Error, MessagesCannotSteerATerminal) {
+  EXPECT_STREQ(FormatError("tensor 'a\x1b[2J\rb\x7f'").what(), "tensor 'a\\x1b[2J\\x0db\\x7f'");
+  EXPECT_STREQ(FormatError("\xc2\x9b 2\xc2\xa0\xc3\xa9\n").what(),
+               "\\xc2\\x9b 2\xc2\xa0\xc3\xa9\n");
+  EXPECT_STREQ(FormatError("\xff \xe4\xbd \xc2").what(), "\\xff \\xe4\\xbd \\xc2");
+  FormatError error("inside");
+  error.add_context("\b");
+  EXPECT_STREQ(error.what(), "\\x08: inside");
+}
+
+TEST(Error, LongMessagesKeepTheirEnds) {
+  const std::string place(3000, 'p'), remedy(1000, 'r');
+  EXPECT_EQ(FormatError(place + remedy).what(), place + remedy);
+  EXPECT_EQ(FormatError(place + std::string(5 << 20, 'x') + remedy).what(),
+            place + " ... " + remedy);
+  // Not inside a character on either side.
+  EXPECT_EQ(FormatError(std::string(2999, 'p') + "\xc3\xa9" + std::string(999, 'r')).what(),
+            std::string(2999, 'p') + "\xc3\xa9" + std::string(999, 'r'));
+  EXPECT_EQ(FormatError(std::string(2999, 'p') + "\xc3\xa9\xc3\xa9" + std::string(999, 'r')).what(),
+            std::string(2999, 'p') + " ... " + std::string(999, 'r'));
+}
+
 TEST(Error, ContextReturnsTheValue) {
   int value = 3;
   EXPECT_EQ(&in_context("reading", [&]() -> int& { return value; }), &value);

@@ -57,16 +57,21 @@ class Builder {
   using string_t = Json::string_t;
   using binary_t = Json::binary_t;
 
-  explicit Builder(std::size_t max_depth) : max_depth_(max_depth) {}
+  // `text_bytes` are held already.
+  Builder(const JsonLimits& limits, std::size_t text_bytes)
+      : max_depth_(limits.max_depth),
+        max_memory_bytes_(limits.max_memory_bytes),
+        memory_bytes_(text_bytes) {}
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
   bool number_integer(number_integer_t value) { return put(value); }
   bool number_unsigned(number_unsigned_t value) { return put(value); }
   bool number_float(number_float_t value, const string_t&) { return put(value); }
-  bool string(string_t& value) { return put(std::move(value)); }
+  bool string(string_t& value) { return take_text(value) && put(std::move(value)); }
   bool binary(binary_t&) { return false; }  // never sent for text
   bool key(string_t& name) {
+    if (!take_text(name)) return false;
     keys_.push_back(std::move(name));
     return true;
   }
@@ -92,12 +97,15 @@ class Builder {
   struct Open {
     std::size_t first_value, first_key;  // in values_ and keys_
   };
+  static constexpr std::size_t kBlockBytes = 16;  // what the heap adds to a block
 
   template <class T>
   bool put(T&& value) {
     values_.emplace_back(std::forward<T>(value));
-    return true;
+    return take(2 * sizeof(Json));  // here and in its container
   }
+  bool take(std::size_t bytes);
+  bool take_text(const std::string& text) { return take(sizeof(text) + kBlockBytes + text.size()); }
   bool open();
   std::string location() const;
 
@@ -105,9 +113,18 @@ class Builder {
   std::vector<Json> values_;
   std::vector<std::string> keys_;
   std::string problem_;
-  std::size_t max_depth_;
+  std::size_t max_depth_, max_memory_bytes_;
+  std::size_t memory_bytes_;
   std::optional<std::size_t> error_position_;
 };
+
+bool Builder::take(std::size_t bytes) {
+  memory_bytes_ += bytes;
+  if (memory_bytes_ <= max_memory_bytes_) return true;
+  problem_ = fmt::format("expected JSON that takes at most {} bytes of memory, found more",
+                         max_memory_bytes_);
+  return false;
+}
 
 bool Builder::open() {
   if (open_.size() == max_depth_) {
@@ -115,7 +132,7 @@ bool Builder::open() {
     return false;
   }
   open_.push_back({values_.size(), keys_.size()});
-  return true;
+  return take(sizeof(Json::array_t) + 2 * kBlockBytes);
 }
 
 bool Builder::end_array() {
@@ -172,7 +189,8 @@ struct PlainText {
 };
 
 // Replaces Python's NaN and Infinity outside of strings by null.
-PlainText without_python_literals(std::string_view text) {
+PlainText without_python_literals(std::string_view text, const std::string& place) {
+  constexpr std::size_t kMaxNans = 1'000'000;
   PlainText plain;
   plain.text.reserve(text.size() + text.size() / 16);
   bool in_string = false;
@@ -189,6 +207,8 @@ PlainText without_python_literals(std::string_view text) {
         plain.text += literal->read;
         if (literal->read.size() > literal->written.size())
           plain.grown.push_back(plain.text.size());
+        if (plain.grown.size() > kMaxNans)
+          fail<FormatError>("{}: expected at most {} NaN, found more", place, kMaxNans);
         i += literal->written.size() - 1;
         continue;
       }
@@ -227,6 +247,28 @@ std::string_view bare_message(std::string_view message) {
                     bare_message(builder.problem()));
 }
 
+// A string or number of many megabytes costs nlohmann's lexer three copies of it that double as
+// they grow; no document that Pith reads has one.
+void check_tokens(std::string_view text, const std::string& place) {
+  constexpr std::size_t kMaxTokenBytes = std::size_t{8} << 20;
+  if (text.size() <= kMaxTokenBytes) return;
+  std::size_t begin = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (i > begin + kMaxTokenBytes)
+      fail<FormatError>("{}: expected strings and numbers of at most {} bytes, found a longer one",
+                        place_of(text, begin, place),
+                        kMaxTokenBytes);
+    if (in_string && c == '\\')
+      ++i;
+    else if (c == '"')
+      in_string = !in_string;
+    else if (!in_string && (c == ',' || c == ':' || c == '[' || c == '{' || c == ' ' || c == '\n'))
+      begin = i + 1;
+  }
+}
+
 bool may_have_python_literals(std::string_view text) {
   return text.find("NaN") != std::string_view::npos ||
          text.find("Infinity") != std::string_view::npos;
@@ -242,9 +284,10 @@ Json parse_json(std::string_view text, const std::string& place, const JsonLimit
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos)
     fail<FormatError>("{}: not valid JSON: a zero byte", place_of(text, zero, place));
   PlainText plain;
-  if (may_have_python_literals(text)) plain = without_python_literals(text);
+  check_tokens(text, place);
+  if (may_have_python_literals(text)) plain = without_python_literals(text, place);
   const std::string_view parsed = plain.text.empty() ? text : std::string_view(plain.text);
-  Builder builder(limits.max_depth);
+  Builder builder(limits, text.size() + plain.text.size());
   if (!Json::sax_parse(parsed.begin(), parsed.end(), &builder))
     fail_parse(builder, text, plain, place);
   return builder.root();

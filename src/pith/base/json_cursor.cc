@@ -42,24 +42,29 @@ JsonCursor JsonCursor::at(std::string_view key) const {
   fail(fmt::format("a value for '{}'", key), "none");
 }
 
-std::vector<JsonCursor> JsonCursor::items() const {
-  const auto* array = value_->get_ptr<const Json::array_t*>();
-  if (array == nullptr) fail("an array");
-  std::vector<JsonCursor> items;
-  items.reserve(array->size());
-  for (const Json& item : *array)
-    items.push_back(JsonCursor(&item, place_, fmt::format("{}/{}", pointer_, items.size())));
-  return items;
+JsonCursor::Items JsonCursor::items() const { return Items(*this); }
+JsonCursor::Members JsonCursor::members() const { return Members(*this); }
+
+JsonCursor::Items::Items(JsonCursor array)
+    : array_(std::move(array)), values_(array_.value_->get_ptr<const Json::array_t*>()) {
+  if (values_ == nullptr) array_.fail("an array");
 }
 
-std::vector<std::pair<std::string, JsonCursor>> JsonCursor::members() const {
-  const auto* object = value_->get_ptr<const Json::object_t*>();
-  if (object == nullptr) fail("an object");
-  std::vector<std::pair<std::string, JsonCursor>> members;
-  members.reserve(object->size());
-  for (const auto& [key, value] : *object)
-    members.emplace_back(key, JsonCursor(&value, place_, pointer_ + "/" + escaped_key(key)));
-  return members;
+JsonCursor JsonCursor::Items::operator[](std::size_t index) const {
+  PITH_CHECK(index < size());
+  return {&(*values_)[index], array_.place_, fmt::format("{}/{}", array_.pointer_, index)};
+}
+
+JsonCursor::Members::Members(JsonCursor object)
+    : object_(std::move(object)), values_(object_.value_->get_ptr<const Json::object_t*>()) {
+  if (values_ == nullptr) object_.fail("an object");
+}
+
+std::pair<std::string, JsonCursor> JsonCursor::Members::operator[](std::size_t index) const {
+  PITH_CHECK(index < size());
+  // The vector's elements: ordered_map's own operator[] looks for a key.
+  const auto& [key, value] = *(values_->begin() + static_cast<std::ptrdiff_t>(index));
+  return {key, JsonCursor(&value, object_.place_, object_.pointer_ + "/" + escaped_key(key))};
 }
 
 std::string JsonCursor::string() const {
@@ -127,7 +132,7 @@ void JsonCursor::fail(std::string_view expected,
                       std::string_view found,
                       std::string_view remedy) const {
   throw FormatError(
-      ErrorParts{.place = pointer_.empty() ? place_ : fmt::format("{}: at {}", place_, pointer_),
+      ErrorParts{.place = pointer_.empty() ? place() : fmt::format("{}: at {}", place(), pointer_),
                  .expected = std::string(expected),
                  .found = std::string(found),
                  .remedy = std::string(remedy)});

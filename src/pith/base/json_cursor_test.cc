@@ -32,11 +32,11 @@ TEST_F(JsonCursorTest, ReadsValues) {
   EXPECT_EQ(root_.at("i").integer(0, 7), 7);
   EXPECT_EQ(root_.at("neg").integer(-3, 7), -3);
   EXPECT_EQ(root_.at("whole").integer(0, INT64_MAX), 1000000);
-  EXPECT_EQ(root_.at("list").items().at(1).string(), "two");
+  EXPECT_EQ(root_.at("list").items()[1].string(), "two");
   const auto members = root_.at("map").members();
   ASSERT_EQ(members.size(), 1u);
   EXPECT_EQ(members[0].first, "x/y");
-  EXPECT_EQ(members[0].second.at("z~").items().at(0).pointer(), "/map/x~1y/z~0/0");
+  EXPECT_EQ(members[0].second.at("z~").items()[0].pointer(), "/map/x~1y/z~0/0");
   EXPECT_EQ(&root_.at("s").json(), &json_["s"]);
   EXPECT_EQ(root_.at("s").place(), "config.json");
 }

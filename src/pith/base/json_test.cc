@@ -100,6 +100,40 @@ TEST(ParseJson, KeepsTheLimits) {
             "a.json: expected at most 4 bytes of JSON, found 5");
 }
 
+TEST(ParseJson, TakesBoundedMemory) {
+  EXPECT_EQ(parse_failure("[1,2]", {.max_memory_bytes = 100}),
+            "a.json: expected JSON that takes at most 100 bytes of memory, found more");
+  EXPECT_NO_THROW(parse_json("[1,2]", "a.json", {.max_memory_bytes = 300}));
+  const std::string text = "\"" + std::string(200, 'x') + "\"";
+  EXPECT_THAT(parse_failure(text, {.max_memory_bytes = 400}), HasSubstr("at most 400 bytes"));
+  EXPECT_THAT(parse_failure("{" + text + ":0}", {.max_memory_bytes = 400}),
+              HasSubstr("at most 400 bytes"));
+  // Two or three bytes of these cost 32 and more.
+  for (const char* unit : {"0,", "[],", "{},", "\"\","}) {
+    std::string list = "[";
+    while (list.size() < (std::size_t{1} << 20)) list += unit;
+    EXPECT_THAT(parse_failure(list, {.max_memory_bytes = std::size_t{8} << 20}),
+                HasSubstr("at most 8388608 bytes of memory"))
+        << unit;
+  }
+}
+
+TEST(ParseJson, LongTokensAreRefusedWithAShortMessage) {
+  const std::string longest(std::size_t{8} << 20, '1');
+  EXPECT_NO_THROW(parse_json("[\"" + longest.substr(2) + "\"]", "a.json"));
+  for (const std::string& text : {"[\n\"" + longest + "\"]", "[\n" + longest + "1]"})
+    EXPECT_EQ(
+        parse_failure(text),
+        "a.json:2:1: expected strings and numbers of at most 8388608 bytes, found a longer one");
+  EXPECT_LT(parse_failure("\"" + longest.substr(2)).size(), 5000u);
+}
+
+TEST(ParseJson, NansAreCounted) {
+  std::string list = "[NaN";
+  for (int i = 0; i < 1'000'000; ++i) list += ",NaN";
+  EXPECT_EQ(parse_failure(list + "]"), "a.json: expected at most 1000000 NaN, found more");
+}
+
 TEST(ParseJson, AgreesWithNlohmannOnRandomDamage) {
   const std::string whole =
       R"({"a":[1,-2.5e3,"x\n\u00e9",{"b":null,"c":true}],"d":{"e":"é","f":[[],{}]}} )";

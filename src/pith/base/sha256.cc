@@ -42,18 +42,19 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
   return hash.hex();
 }
 
-std::string sha256_file(const std::filesystem::path& path) {
+std::string sha256_file(const std::filesystem::path& path, const std::stop_token& stop) {
   constexpr std::size_t kBufferBytes = 256 << 10;  // stays in the second-level cache
   const OpenedFile file = open_regular_file(path);
   std::vector<std::byte> buffer(kBufferBytes);
   Sha256 hash;
-  for (;;) {
+  while (!stop.stop_requested()) {
     const ssize_t count = ::read(file.descriptor.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail_errno(path.string(), "cannot read");
     if (count == 0) return hash.hex();
     hash.update(std::span(buffer).first(static_cast<std::size_t>(count)));
   }
+  return "";
 }
 
 }  // namespace pith

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 
 namespace pith {
@@ -25,6 +26,7 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::span<const std::byte> bytes);
-std::string sha256_file(const std::filesystem::path& path);  // throws FormatError
+// Throws FormatError. Asked to stop, it returns early with "".
+std::string sha256_file(const std::filesystem::path& path, const std::stop_token& stop = {});
 
 }  // namespace pith

@@ -51,9 +51,13 @@ void visit(EngineOptions& o, auto&& v) {
 
 struct InspectOptions {
   std::filesystem::path model;
+  std::optional<std::string> tensor;
+  std::optional<std::filesystem::path> diff;
 };
 void visit(InspectOptions& o, auto&& v) {
   v("model", o.model, "model: a folder, a .gguf or a .safetensors file");
+  v("tensor", o.tensor, "statistics and a histogram of this tensor, named as here or in the file");
+  v("diff", o.diff, "another model, in any container: what differs from MODEL to it");
 }
 
 struct TokenizeOptions {
@@ -75,6 +79,8 @@ struct ConvertOptions {
   std::optional<std::uint64_t> permute;
   std::optional<KeptDtype> dtype;
   std::string format = "hf";
+  std::optional<std::filesystem::path> imatrix;
+  bool allow_requantize = false;
   ByteSize shard_size{CheckpointWriter::kDefaultShardBytes};
   bool no_verify = false;
 };
@@ -85,7 +91,11 @@ void visit(ConvertOptions& o, auto&& v) {
     o.permute,
     "seed; reorders hidden units, FFN neurons and value dimensions within heads");
   v("dtype", o.dtype, "type of the weights (default: the source's; f32 for a quantized source)");
-  v("format", o.format, "hf");
+  v("imatrix", o.imatrix, "gguf:TYPE: importance of columns, a file of llama-imatrix");
+  v("allow-requantize", o.allow_requantize, "gguf:TYPE of a model that is quantized already");
+  v("format",
+    o.format,
+    "hf: dense; else the layout of compressed weights: " + output_format_names());
   v("shard-size", o.shard_size, "largest size of a weight file, e.g. 2GiB");
   v("no-verify", o.no_verify, "do not read back what was written");
 }
@@ -159,7 +169,7 @@ void visit(QuantizeCommandOptions& o, auto&& v) {
   v("model", o.model, "model: a folder or a .gguf file");
   v("output", o.output, "new folder");
   visit(o.quantize, v);
-  v("format", o.format, "pith");
+  v("format", o.format, "layout of the compressed weights: " + output_format_names());
   v("shard-size", o.shard_size, "largest size of a weight file, e.g. 2GiB");
 }
 
@@ -216,6 +226,8 @@ struct TorchBodies {
   int (*generate)(const GenerateCommandOptions&, const GlobalOptions&) = nullptr;
   int (*compress)(const CompressOptions&, const GlobalOptions&) = nullptr;
   int (*bench_model)(const BenchOptions&, const GlobalOptions&) = nullptr;
+  // The message of an error of torch's, without its trace of the stack.
+  std::string (*message_of)(const std::exception&) = nullptr;
 };
 
 // The whole program: parses, checks, runs or hands over (`torch` null), prints errors. Returns the

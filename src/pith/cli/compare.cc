@@ -118,12 +118,16 @@ int run_compare(const CompareOptions& options, const GlobalOptions& global) {
   std::vector<ModelUnderTest> under_test;
   for (const LoadedModel& model : models)
     under_test.push_back({model.scorer.get(), model.loaded_bytes});
-  const Comparison result = compare_models(under_test.front(),
-                                           std::span(under_test).subspan(1),
-                                           text.windows,
-                                           text.options,
-                                           text.bos,
-                                           text.documents);
+  std::vector<const Checkpoint*> checkpoints;
+  for (const LoadedModel& model : models) checkpoints.push_back(&model.checkpoint);
+  const Comparison result = explain_nonfinite(checkpoints, [&] {
+    return compare_models(under_test.front(),
+                          std::span(under_test).subspan(1),
+                          text.windows,
+                          text.options,
+                          text.bos,
+                          text.documents);
+  });
   std::vector<ComparedFolder> rows;
   rows.push_back({name_of(options.base), measure_size(models.front().checkpoint), result.base});
   for (std::size_t i = 0; i < result.others.size(); ++i)

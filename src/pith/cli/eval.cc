@@ -13,12 +13,14 @@ int run_eval(const EvalOptions& options, const GlobalOptions& global) {
   const LoadedModel model = load_model(options.model);
   const PreparedText text =
       prepare_text(options.perplexity, options.protocol, model.checkpoint, model.scorer->context());
-  const Comparison result = compare_models({model.scorer.get(), model.loaded_bytes},
-                                           {},
-                                           text.windows,
-                                           text.options,
-                                           text.bos,
-                                           text.documents);
+  const Comparison result = explain_nonfinite({&model.checkpoint}, [&] {
+    return compare_models({model.scorer.get(), model.loaded_bytes},
+                          {},
+                          text.windows,
+                          text.options,
+                          text.bos,
+                          text.documents);
+  });
   const Json json = to_json(result.base);
   if (global.json) {
     fmt::print("{}\n", json.dump(2));

@@ -20,19 +20,22 @@ int run_generate(const GenerateCommandOptions& options, const GlobalOptions& glo
   StreamDecoder stream(tokenizer);
   std::string text;
   const auto start = std::chrono::steady_clock::now();
-  const Generation result = generate(model.scorer->model(),
-                                     prompt,
-                                     {.max_tokens = options.max_tokens,
-                                      .temperature = options.temperature,
-                                      .seed = global.seed,
-                                      .ignore_eos = options.ignore_eos},
-                                     [&](std::int32_t id) {
-                                       const std::string piece = stream.push(id);
-                                       text += piece;
-                                       if (global.json) return;
-                                       fmt::print("{}", piece);
-                                       std::fflush(stdout);
-                                     });
+  const Generation result = explain_nonfinite({&model.checkpoint}, [&] {
+    return generate(model.scorer->model(),
+                    prompt,
+                    {.max_tokens = options.max_tokens,
+                     .temperature = options.temperature,
+                     .seed = global.seed,
+                     .ignore_eos = options.ignore_eos,
+                     .stop_ids = model.checkpoint.stop_ids()},
+                    [&](std::int32_t id) {
+                      const std::string piece = stream.push(id);
+                      text += piece;
+                      if (global.json) return;
+                      fmt::print("{}", piece);
+                      std::fflush(stdout);
+                    });
+  });
   const std::string rest = stream.finish();
   text += rest;
   const double seconds =

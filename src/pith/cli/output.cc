@@ -4,7 +4,6 @@
 
 #include "pith/report/output.h"
 #include "pith/report/report.h"
-#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -27,7 +26,7 @@ void print_result(const ConversionRun& run, const RunReport& report, bool json) 
 }  // namespace
 
 int run_conversion(const ConversionRun& run, const GlobalOptions& global) {
-  const Checkpoint source = Checkpoint::open(run.model);
+  const Checkpoint& source = run.source;
   OutputRun output({run.command, run.options, source.files()}, run.output);
   if (output.finished_before()) {
     if (global.json)
@@ -36,7 +35,6 @@ int run_conversion(const ConversionRun& run, const GlobalOptions& global) {
       fmt::print("{}: already finished by this same command\n", run.output.string());
     return 0;
   }
-  if (source.gguf()) write_tokenizer_files(*source.gguf(), output.folder());
   const ConversionResult result =
       convert_checkpoint(source, output.folder(), run.plan, run.conversion);
   RunReport report;

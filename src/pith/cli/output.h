@@ -12,7 +12,8 @@ namespace pith {
 struct ConversionRun {
   std::string command;
   Json options;  // identity of the run
-  std::filesystem::path model, output;
+  Checkpoint source;
+  std::filesystem::path output;
   Planner plan;
   ConversionOptions conversion;
 };

@@ -152,8 +152,6 @@ struct LaterFlag {
 };
 constexpr LaterFlag kLaterFlags[] = {
     {"inspect", "--sparsity"},
-    {"inspect", "--tensor"},
-    {"inspect", "--diff"},
     {"generate", "--draft"},
     {"generate", "--draft-tokens"},
     {"quantize", "--calibration"},
@@ -245,7 +243,7 @@ int run_program(int argc, char** argv, const TorchBodies* torch) {
     fmt::print(stderr, "pith: not enough memory\n");
     return 1;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "pith: {}\n", error.what());
+    fmt::print(stderr, "pith: {}\n", torch ? torch->message_of(error) : error.what());
     return 1;
   }
 }

@@ -4,14 +4,18 @@
 namespace pith {
 
 int run_quantize(const QuantizeCommandOptions& options, const GlobalOptions& global) {
-  require(options.format == "pith",
-          "--format is '{}', expected pith; the other formats are not built yet",
-          options.format);
+  const OutputFormat format = parse_output_format(options.format, "--format");
+  require(format.name != "hf", "--format: expected one that holds compressed weights, found 'hf'");
+  require(!format.preset,
+          "--format {} says every type itself: use 'pith convert --format {}'",
+          to_string(format),
+          to_string(format));
   const QuantizeMethod& method = find_quantize_method(options.quantize.method);
-  const DecoderSpec spec = Checkpoint::open(options.model).spec();
-  ConversionRun run{"quantize", identity_options(options), options.model, options.output, {}, {}};
-  run.plan = method.make_planner(options.quantize, spec);
+  const Checkpoint source = Checkpoint::open(options.model);
+  ConversionRun run{"quantize", identity_options(options), source, options.output, {}, {}};
+  run.plan = method.make_planner(options.quantize, source.spec());
   run.conversion.shard_bytes = options.shard_size.bytes;
+  run.conversion.format = format;
   return run_conversion(run, global);
 }
 

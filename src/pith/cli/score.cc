@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -98,7 +99,9 @@ Json score_line(Scorer& scorer, const ScoreRequest& request, SafetensorsWriter* 
     if (logits_file != nullptr)
       logits_file->write_part(tensor, row * logits.size_bytes(), std::as_bytes(logits));
     if (row + 1 == rows) return;  // nothing follows to be scored
-    logprobs.push_back(log_probability(logits, request.ids[row + 1]));
+    const double logprob = log_probability(logits, request.ids[row + 1]);
+    if (!std::isfinite(logprob)) throw NonfiniteError(fmt::format("logits after position {}", row));
+    logprobs.push_back(logprob);
     if (request.top > 0) top.push_back(top_tokens(logits, request.top));
   });
   Json out{{"ids", request.ids}, {"logprobs", logprobs}};
@@ -123,24 +126,25 @@ std::vector<TensorSpec> logits_specs(const ScoreOptions& options, const Checkpoi
 
 int run_score(const ScoreOptions& options, const GlobalOptions&) {
   prepare_engine(options.engine);
+  // Refuses a target that cannot be before any work; the file lies in it until it is complete.
+  std::optional<AtomicFolder> staging;
+  if (options.logits) staging.emplace(*options.logits);
   const LoadedModel model = load_model(options.model);
-  std::unique_ptr<AtomicFolder> staging;
   std::unique_ptr<SafetensorsWriter> logits_file;
-  if (options.logits) {
-    std::filesystem::path folder = *options.logits;
-    staging = std::make_unique<AtomicFolder>(folder += ".parts");
+  if (staging)
     logits_file = std::make_unique<SafetensorsWriter>(
         staging->path(), logits_specs(options, model.checkpoint), UINT64_MAX);
-  }
   RequestMaker maker(model.checkpoint, options);
-  read_jsonl(options.input, model.scorer->vocab(), [&](const JsonlRecord& record) {
-    const ScoreRequest request = maker.make(record);
-    fmt::print("{}\n", score_line(*model.scorer, request, logits_file.get()).dump());
-    std::fflush(stdout);
+  explain_nonfinite({&model.checkpoint}, [&] {
+    read_jsonl(options.input, model.scorer->vocab(), [&](const JsonlRecord& record) {
+      const ScoreRequest request = maker.make(record);
+      fmt::print("{}\n", score_line(*model.scorer, request, logits_file.get()).dump());
+      std::fflush(stdout);
+    });
   });
   if (logits_file) {
     logits_file->finish();
-    std::filesystem::rename(staging->path() / "model.safetensors", *options.logits);
+    move_durably(staging->path() / "model.safetensors", *options.logits);
   }
   return 0;
 }

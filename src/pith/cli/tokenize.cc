@@ -32,6 +32,15 @@ std::vector<std::int32_t> ids_of(const JsonCursor& list) {
   return ids;
 }
 
+// An id that is none is the input's fault, not the command line's.
+Json decoded(const Tokenizer& tokenizer, const JsonCursor& list) {
+  try {
+    return tokenizer.decode(ids_of(list));
+  } catch (const UserError& error) {
+    fail<FormatError>("{}: {}", list.place(), error.what());
+  }
+}
+
 }  // namespace
 
 int run_tokenize(const TokenizeOptions& options, const GlobalOptions&) {
@@ -46,7 +55,7 @@ int run_tokenize(const TokenizeOptions& options, const GlobalOptions&) {
     const Json document = parse_json(line, place);
     const JsonCursor cursor(document, place);
     const Json out =
-        options.decode ? Json(tokenizer.decode(ids_of(cursor)))
+        options.decode ? decoded(tokenizer, cursor)
                        : Json(tokenizer.encode(cursor.string(), {.special_ends = options.special}));
     fmt::print("{}\n", out.dump());
   }

@@ -12,6 +12,8 @@ int run_generate(const GenerateCommandOptions& options, const GlobalOptions& glo
 int run_compress(const CompressOptions& options, const GlobalOptions& global);
 int run_bench_model(const BenchOptions& options, const GlobalOptions& global);
 
+std::string message_of_torch(const std::exception& error);
+
 constexpr TorchBodies kTorchBodies{
     .score = run_score,
     .eval = run_eval,
@@ -19,6 +21,7 @@ constexpr TorchBodies kTorchBodies{
     .generate = run_generate,
     .compress = run_compress,
     .bench_model = run_bench_model,
+    .message_of = message_of_torch,
 };
 
 }  // namespace pith

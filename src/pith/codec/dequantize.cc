@@ -41,11 +41,21 @@ void dequantize(const DenseEncoding& e, const RowRange& range) {
 
 void dequantize(const Float8Encoding& e, const RowRange& range) {
   to_f32(e.format, range.rows_of("codes"), range.out);
-  const std::span<const std::byte> scales = range.matrix.buffer("scales").bytes;
+  const Buffer& stored = range.matrix.buffer("scales");
+  const std::size_t cols = range.cols();
+  const bool by_block = e.granularity == Granularity::kGroup;
+  const std::size_t units = by_block ? static_cast<std::size_t>(stored.spec.shape[1]) : 1;
+  const std::size_t step = by_block ? e.block : cols;
+  std::vector<float> scales(units);
   for (std::size_t r = 0; r < range.count; ++r) {
-    const float scale =
-        load<float>(scales, e.granularity == Granularity::kRow ? range.first + r : 0);
-    for (float& value : range.out.subspan(r * range.cols(), range.cols())) value *= scale;
+    const std::size_t row = range.first + r;
+    const std::size_t scale_row = e.granularity == Granularity::kTensor ? 0
+                                  : by_block                            ? row / e.block
+                                                                        : row;
+    const std::size_t scale_bytes = units * size_of(e.scale_dtype);
+    to_f32(e.scale_dtype, stored.bytes.subspan(scale_row * scale_bytes, scale_bytes), scales);
+    float* out = range.out.data() + r * cols;
+    for (std::size_t c = 0; c < cols; ++c) out[c] *= scales[c / step];
   }
 }
 
@@ -80,12 +90,22 @@ void load_units(const GroupIntEncoding& e,
   }
 }
 
+// The group of each column, by act-order.
+std::vector<std::int32_t> group_index(const PackedMatrix& matrix) {
+  std::vector<std::int32_t> index(matrix.cols());
+  const std::span<const std::byte> bytes = matrix.buffer("group_index").bytes;
+  std::memcpy(index.data(), bytes.data(), bytes.size());
+  return index;
+}
+
 void dequantize(const GroupIntEncoding& e, const RowRange& range) {
   const std::size_t cols = range.cols();
   const std::size_t step = e.granularity == Granularity::kGroup ? e.group_size : cols;
   const std::size_t row_bytes = packed_bytes(cols, e.bits);
   const std::span<const std::byte> packed = range.rows_of("codes");
   std::vector<std::uint8_t> unpacked(e.bits == 8 ? 0 : cols);
+  const std::vector<std::int32_t> groups =
+      e.column_groups ? group_index(range.matrix) : std::vector<std::int32_t>{};
   Units units;
   if (e.granularity == Granularity::kTensor) load_units(e, range.matrix, 0, units);
   for (std::size_t r = 0; r < range.count; ++r) {
@@ -95,6 +115,13 @@ void dequantize(const GroupIntEncoding& e, const RowRange& range) {
     const auto* codes =
         e.bits == 8 ? reinterpret_cast<const std::uint8_t*>(row.data()) : unpacked.data();
     float* out = range.out.data() + r * cols;
+    if (e.column_groups) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const auto g = static_cast<std::size_t>(groups[c]);
+        out[c] = units.scales[g] * static_cast<float>(codes[c] - units.zeros[g]);
+      }
+      continue;
+    }
     for (std::size_t c = 0, g = 0; c < cols; c += step, ++g)
       vector_ops().expand_codes(
           codes + c, std::min(step, cols - c), units.scales[g], units.zeros[g], out + c);

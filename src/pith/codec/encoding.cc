@@ -51,11 +51,19 @@ std::vector<BufferSpec> specs_of(const Float8Encoding& e, std::size_t rows, std:
   require(e.format == DType::kF8E4M3 || e.format == DType::kF8E5M2,
           "float8 encoding: expected format F8_E4M3 or F8_E5M2, found {}",
           to_string(e.format));
-  require(e.granularity != Granularity::kGroup,
-          "float8 encoding: expected one scale a tensor or row, found group; use granularity row");
-  const bool by_row = e.granularity == Granularity::kRow;
-  return {spec("codes", e.format, {rows, cols}),
-          by_row ? spec("scales", DType::kF32, {rows, 1}) : spec("scales", DType::kF32, {1})};
+  require(is_scale_dtype(e.scale_dtype),
+          "float8 encoding: expected scales of F32, F16 or BF16, found {}",
+          to_string(e.scale_dtype));
+  const bool by_block = e.granularity == Granularity::kGroup;
+  require(by_block ? e.block >= 1 && e.block <= kMaxExtent : e.block == 0,
+          "float8 encoding: expected {} for granularity {}, found {}",
+          by_block ? "a block of at least 1" : "no block",
+          to_string(e.granularity),
+          e.block);
+  std::vector<std::size_t> shape = {1};
+  if (e.granularity == Granularity::kRow) shape = {rows, 1};
+  if (by_block) shape = {divide_up(rows, e.block), divide_up(cols, e.block)};
+  return {spec("codes", e.format, {rows, cols}), spec("scales", e.scale_dtype, shape)};
 }
 
 void check_group_int(const GroupIntEncoding& e) {
@@ -72,6 +80,9 @@ void check_group_int(const GroupIntEncoding& e) {
       "int encoding: expected no group size for granularity {}, found {}; use granularity group",
       to_string(e.granularity),
       e.group_size);
+  require(by_group || !e.column_groups,
+          "int encoding: expected granularity group for columns in groups of their own, found {}",
+          to_string(e.granularity));
 }
 
 std::vector<BufferSpec> specs_of(const GroupIntEncoding& e, std::size_t rows, std::size_t cols) {
@@ -87,6 +98,7 @@ std::vector<BufferSpec> specs_of(const GroupIntEncoding& e, std::size_t rows, st
   if (e.zero_points == ZeroPoints::kInt32) specs.push_back(spec("zeros", DType::kI32, shape));
   if (e.zero_points == ZeroPoints::kPacked)
     specs.push_back(spec("zeros", DType::kU8, {scale_rows, divide_up(groups * bits, 8)}));
+  if (e.column_groups) specs.push_back(spec("group_index", DType::kI32, {cols}));
   return specs;
 }
 
@@ -122,18 +134,23 @@ std::vector<BufferSpec> specs_of(const GgmlEncoding& e, std::size_t rows, std::s
 struct Names {
   std::string operator()(const DenseEncoding& e) const { return std::string(short_name(e.dtype)); }
   std::string operator()(const Float8Encoding& e) const {
-    return fmt::format("{} {}", short_name(e.format), to_string(e.granularity));
+    std::string name = fmt::format("{} {}", short_name(e.format), to_string(e.granularity));
+    if (e.granularity == Granularity::kGroup)
+      name = fmt::format("{} block{}", short_name(e.format), e.block);
+    return e.scale_dtype == DType::kF32 ? name
+                                        : name + fmt::format(" {}", short_name(e.scale_dtype));
   }
   std::string operator()(const GroupIntEncoding& e) const {
     const std::string unit = e.granularity == Granularity::kGroup
                                  ? fmt::format("g{}", e.group_size)
                                  : std::string(to_string(e.granularity));
     constexpr std::string_view kZeros[] = {"symmetric", "affine", "affine-int32"};
-    return fmt::format("int{} {} {} {}",
+    return fmt::format("int{} {} {} {}{}",
                        e.bits,
                        unit,
                        kZeros[static_cast<int>(e.zero_points)],
-                       short_name(e.scale_dtype));
+                       short_name(e.scale_dtype),
+                       e.column_groups ? " act-order" : "");
   }
   std::string operator()(const CodebookEncoding& e) const {
     return fmt::format(

@@ -71,11 +71,14 @@ struct DenseEncoding {
   bool operator==(const DenseEncoding&) const = default;
 };
 
-// value = float8(code) * scale. Buffers: codes [rows, cols] F8_E4M3 or F8_E5M2; scales F32 [1]
-// (tensor), [rows, 1] (row).
+// value = float8(code) * scale. Buffers: codes [rows, cols] F8_E4M3 or F8_E5M2; scales scale_dtype
+// [1] (tensor), [rows, 1] (row) or [ceil(rows / block), ceil(cols / block)] (group: square tiles of
+// block x block weights).
 struct Float8Encoding {
   DType format = DType::kF8E4M3;
-  Granularity granularity = Granularity::kRow;  // tensor or row
+  Granularity granularity = Granularity::kRow;
+  DType scale_dtype = DType::kF32;  // F32, F16 or BF16
+  std::size_t block = 0;            // 0 unless granularity is kGroup
   bool operator==(const Float8Encoding&) const = default;
 };
 
@@ -83,13 +86,15 @@ struct Float8Encoding {
 // may be shorter. Buffers: codes U8 [rows, ceil(cols * bits / 8)], each row a little-endian bit
 // stream (code k at bit k * bits); scales scale_dtype, [1] (tensor), [rows, 1] (row) or [rows,
 // groups] (group); zeros, if any, of the scales' shape as I32 (kInt32), or U8 [rows of scales,
-// ceil(groups * bits / 8)] (kPacked).
+// ceil(groups * bits / 8)] (kPacked). With `column_groups` (GPTQ's act-order) column c belongs to
+// group group_index[c], I32 [cols], in place of c / group_size.
 struct GroupIntEncoding {
   int bits = 8;  // 1 to 8
   Granularity granularity = Granularity::kRow;
   std::size_t group_size = 0;  // columns a group; 0 unless granularity is kGroup
   ZeroPoints zero_points = ZeroPoints::kNone;
   DType scale_dtype = DType::kF32;  // F32, F16 or BF16
+  bool column_groups = false;       // only with kGroup
   bool operator==(const GroupIntEncoding&) const = default;
 };
 

@@ -121,7 +121,7 @@ TEST(BufferSpecs, RefusesWhatCannotBe) {
   EXPECT_EQ(refusal(Float8Encoding{.format = DType::kF16}),
             "float8 encoding: expected format F8_E4M3 or F8_E5M2, found F16");
   EXPECT_THAT(refusal(Float8Encoding{.granularity = Granularity::kGroup}),
-              HasSubstr("use granularity row"));
+              HasSubstr("expected a block of at least 1 for granularity group, found 0"));
   EXPECT_EQ(refusal(CodebookEncoding{.block_size = 48}),
             "nf4 encoding: expected a block size that is a power of two from 32 to 4096, found 48");
   EXPECT_EQ(refusal(CodebookEncoding{.block_size = 0}),

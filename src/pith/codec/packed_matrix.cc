@@ -52,7 +52,31 @@ void check_buffers(const Encoding& encoding,
   }
 }
 
+// A file's group numbers index arrays later.
+void check_group_index(const GroupIntEncoding& encoding,
+                       std::size_t cols,
+                       std::span<const std::byte> bytes) {
+  const std::size_t groups = groups_in_row(encoding, cols);
+  for (std::size_t c = 0; c < cols; ++c) {
+    std::int32_t group = 0;
+    std::memcpy(&group, bytes.data() + c * sizeof group, sizeof group);
+    if (group < 0 || static_cast<std::size_t>(group) >= groups)
+      fail<FormatError>("{} weight: column {}: expected a group below {}, found {}",
+                        to_string(Encoding(encoding)),
+                        c,
+                        groups,
+                        group);
+  }
+}
+
 void check_rows_apart(const PackedMatrix& matrix) {
+  const auto* float8 = std::get_if<Float8Encoding>(&matrix.encoding());
+  require(float8 == nullptr || float8->block <= 1,
+          "reordering rows of a {} weight [{}, {}]: rows share the scales of its blocks; encode it "
+          "in another way",
+          to_string(matrix.encoding()),
+          matrix.rows(),
+          matrix.cols());
   const auto* e = std::get_if<CodebookEncoding>(&matrix.encoding());
   if (e == nullptr) return;
   const std::string place = fmt::format(
@@ -68,7 +92,8 @@ void check_rows_apart(const PackedMatrix& matrix) {
 
 // One for all rows, as the scale of a tensor.
 bool shared_by_rows(const BufferSpec& spec) {
-  return spec.part == "absmax_mean" || (spec.part == "scales" && spec.shape.size() == 1) ||
+  return spec.part == "absmax_mean" || spec.part == "group_index" ||
+         (spec.part == "scales" && spec.shape.size() == 1) ||
          (spec.part == "zeros" && spec.shape.front() == 1);
 }
 
@@ -90,6 +115,20 @@ void transpose_tile(const std::byte* in,
 
 }  // namespace
 
+std::string to_string(const ActivationQuantization& activation) {
+  const std::string name(to_string(activation.scheme));
+  switch (activation.scheme) {
+    case ActivationScheme::kStaticInt8Tensor:
+      return fmt::format("{} {} {}", name, activation.scale, activation.zero_point);
+    case ActivationScheme::kStaticFp8Tensor:
+      return fmt::format("{} {}", name, activation.scale);
+    case ActivationScheme::kLlmInt8:
+      return fmt::format("{} {}", name, activation.threshold);
+    default:
+      return name;
+  }
+}
+
 OwnedBuffer allocate_buffer(BufferSpec spec) {
   const std::size_t bytes = spec.bytes();
   const std::size_t padded =
@@ -107,6 +146,9 @@ PackedMatrix::PackedMatrix(Encoding encoding,
                            std::vector<Buffer> buffers)
     : encoding_(encoding), rows_(rows), cols_(cols), buffers_(std::move(buffers)) {
   check_buffers(encoding_, rows_, cols_, buffers_);
+  const auto* group_int = std::get_if<GroupIntEncoding>(&encoding_);
+  if (group_int != nullptr && group_int->column_groups)
+    check_group_index(*group_int, cols_, buffer("group_index").bytes);
 }
 
 const Buffer& PackedMatrix::buffer(std::string_view part) const {

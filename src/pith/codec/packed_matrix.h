@@ -13,15 +13,37 @@
 
 namespace pith {
 
-// How the activations that meet a weight are quantized; an attribute of the product, not of the
-// storage.
-enum class ActivationQuantization { kNone, kDynamicInt8Token };
-constexpr EnumName<ActivationQuantization> kActivationQuantizationNames[] = {
-    {ActivationQuantization::kNone, "none"},
-    {ActivationQuantization::kDynamicInt8Token, "dynamic-int8-token"}};
-constexpr std::span<const EnumName<ActivationQuantization>> enum_table(ActivationQuantization) {
-  return kActivationQuantizationNames;
+// How the activations that meet a weight are quantized. kLlmInt8: int8 a token but for the columns
+// that hold a value beyond the threshold, which stay floats (LLM.int8(), quantization card 10).
+enum class ActivationScheme {
+  kNone,
+  kDynamicInt8Token,
+  kStaticInt8Tensor,
+  kDynamicFp8Token,
+  kStaticFp8Tensor,
+  kLlmInt8
+};
+constexpr EnumName<ActivationScheme> kActivationSchemeNames[] = {
+    {ActivationScheme::kNone, "none"},
+    {ActivationScheme::kDynamicInt8Token, "dynamic-int8-token"},
+    {ActivationScheme::kStaticInt8Tensor, "static-int8-tensor"},
+    {ActivationScheme::kDynamicFp8Token, "dynamic-fp8-token"},
+    {ActivationScheme::kStaticFp8Tensor, "static-fp8-tensor"},
+    {ActivationScheme::kLlmInt8, "llm-int8"}};
+constexpr std::span<const EnumName<ActivationScheme>> enum_table(ActivationScheme) {
+  return kActivationSchemeNames;
 }
+
+// An attribute of the product, not of the storage. value = scale * (code - zero_point), codes in
+// [-128, 127] or E4M3.
+struct ActivationQuantization {
+  ActivationScheme scheme = ActivationScheme::kNone;
+  float scale = 0;              // of the static schemes, > 0
+  std::int32_t zero_point = 0;  // of kStaticInt8Tensor
+  float threshold = 0;          // of kLlmInt8, > 0
+  bool operator==(const ActivationQuantization&) const = default;
+};
+std::string to_string(const ActivationQuantization& activation);  // "static-int8-tensor 0.02"
 
 // One stored array: owned, or a view into something that `owner` keeps alive (a mapped file). No
 // alignment is promised.
@@ -52,7 +74,7 @@ class PackedMatrix {
   const Buffer& buffer(std::string_view part) const;  // InternalError if absent
   std::size_t storage_bytes() const;                  // sum over buffers()
 
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
 
   // Writes rows [first, first + count) as f32 to out[count * cols]; serial, safe to call from
   // several threads.

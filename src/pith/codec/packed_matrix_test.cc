@@ -115,7 +115,7 @@ TEST(ReorderRows, MovesRowsAndKeepsCodes) {
   for (const Encoding& e : kEncodings) {
     SCOPED_TRACE(to_string(e));
     PackedMatrix m = encode(source_of_values(w, 7), e);
-    m.activation = ActivationQuantization::kDynamicInt8Token;
+    m.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
     const PackedMatrix turned = reorder_rows(m, order);
     EXPECT_EQ(turned.rows(), order.size());
     EXPECT_EQ(turned.activation, m.activation);
@@ -160,6 +160,63 @@ TEST(TransposeDense, TurnsOddShapes) {
   EXPECT_EQ(message_of<UserError>([&] { transpose_dense(coded); }),
             "transposing a weight: expected a dense one, found int8 row symmetric f32; convert it "
             "to a dense type before");
+}
+
+PackedMatrix act_ordered(const std::vector<std::int32_t>& groups) {
+  const GroupIntEncoding plain{4, Granularity::kGroup, 3, ZeroPoints::kPacked, DType::kF32, false};
+  const std::vector<float> w = normal_values(4 * 7, 1, 3);
+  const PackedMatrix m = quantize_group_int(source_of_values(w, 4), plain);
+  GroupIntEncoding encoding = plain;
+  encoding.column_groups = true;
+  std::vector<Buffer> buffers(m.buffers().begin(), m.buffers().end());
+  OwnedBuffer index = allocate_buffer({"group_index", DType::kI32, {7}});
+  std::memcpy(index.writable.data(), groups.data(), index.writable.size());
+  buffers.push_back(std::move(index.buffer));
+  return PackedMatrix(encoding, 4, 7, std::move(buffers));
+}
+
+TEST(PackedMatrix, ActOrderGivesEachColumnItsGroup) {
+  const PackedMatrix in_order = act_ordered({0, 0, 0, 1, 1, 1, 2});
+  EXPECT_EQ(to_string(in_order.encoding()), "int4 g3 affine f32 act-order");
+  GroupIntEncoding plain = std::get<GroupIntEncoding>(in_order.encoding());
+  plain.column_groups = false;
+  const PackedMatrix same(
+      plain, 4, 7, {in_order.buffers().begin(), in_order.buffers().begin() + 3});
+  EXPECT_EQ(in_order.dequantize(), same.dequantize());
+
+  const std::vector<std::int32_t> groups = {2, 0, 1, 1, 0, 2, 0};
+  const PackedMatrix m = act_ordered(groups);
+  const std::vector<int> codes = codes_of(m);
+  const auto scales = array_of<float>(m.buffer("scales").bytes);
+  const auto zeros = bytes_of(m, "zeros");  // 3 nibbles a row
+  const std::vector<float> decoded = m.dequantize();
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const auto g = static_cast<std::size_t>(groups[i % 7]);
+    const int byte = std::to_integer<int>(zeros[i / 7 * 2 + g / 2]);
+    const int zero = g % 2 == 0 ? byte & 15 : byte >> 4;
+    EXPECT_EQ(decoded[i], scales[i / 7 * 3 + g] * static_cast<float>(codes[i] - zero));
+  }
+  const std::vector<std::uint32_t> order = {3, 1};
+  const std::vector<float> rows = reorder_rows(m, order).dequantize();
+  EXPECT_TRUE(std::equal(rows.begin(), rows.begin() + 7, decoded.begin() + 21));
+}
+
+TEST(PackedMatrix, ActOrderOfAGroupThatIsNotThere) {
+  EXPECT_EQ(message_of<FormatError>([] {
+              act_ordered({0, 1, 2, 3, 0, 0, 0});
+            }),
+            "int4 g3 affine f32 act-order weight: column 3: expected a group below 3, found 3");
+  EXPECT_EQ(message_of<FormatError>([] {
+              act_ordered({-1, 1, 2, 2, 0, 0, 0});
+            }),
+            "int4 g3 affine f32 act-order weight: column 0: expected a group below 3, found -1");
+}
+
+TEST(ActivationQuantization, HasNamesForPeople) {
+  EXPECT_EQ(to_string(ActivationQuantization{}), "none");
+  EXPECT_EQ(to_string(ActivationQuantization{ActivationScheme::kStaticInt8Tensor, 0.5f, -3}),
+            "static-int8-tensor 0.5 -3");
+  EXPECT_EQ(to_string(ActivationQuantization{ActivationScheme::kLlmInt8, 0, 0, 6}), "llm-int8 6");
 }
 
 }  // namespace

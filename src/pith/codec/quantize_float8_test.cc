@@ -60,5 +60,39 @@ TEST(QuantizeFloat8, RefusesNanWithTheCount) {
                 ::testing::HasSubstr("weight [3, 4]: expected finite values, found "));
 }
 
+TEST(QuantizeFloat8, BlocksShareAScaleInBothDirections) {
+  constexpr std::size_t kRows = 7, kCols = 10, kBlock = 4;
+  const std::vector<float> w = normal_values(kRows * kCols, 0.1f, 5);
+  const Float8Encoding encoding{DType::kF8E4M3, Granularity::kGroup, DType::kBF16, kBlock};
+  const PackedMatrix m = quantize_float8(source_of_values(w, kRows), encoding);
+  EXPECT_EQ(m.buffer("scales").spec, (BufferSpec{"scales", DType::kBF16, {2, 3}}));
+  EXPECT_EQ(to_string(m.encoding()), "e4m3 block4 bf16");
+  std::vector<float> scales(6);
+  to_f32(DType::kBF16, m.buffer("scales").bytes, scales);
+  std::vector<float> largest(6);
+  const auto tile = [](std::size_t i) { return i / kCols / kBlock * 3 + i % kCols / kBlock; };
+  for (std::size_t i = 0; i < w.size(); ++i)
+    largest[tile(i)] = std::max(largest[tile(i)], std::abs(w[i]));
+  const std::vector<float> decoded = m.dequantize();
+  const auto codes = bytes_of(m, "codes");
+  for (std::size_t t = 0; t < 6; ++t)
+    EXPECT_NEAR(scales[t], largest[t] / 448, largest[t] / 448 / 256);
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    ASSERT_EQ(std::to_integer<std::uint8_t>(codes[i]), f32_to_f8e4m3(w[i] / scales[tile(i)]));
+    ASSERT_EQ(decoded[i], f8e4m3_to_f32(std::to_integer<std::uint8_t>(codes[i])) * scales[tile(i)]);
+  }
+  std::vector<float> pieces(3 * kCols);
+  m.dequantize_rows(3, 3, pieces);  // across two rows of blocks
+  EXPECT_TRUE(std::equal(pieces.begin(), pieces.end(), decoded.begin() + 3 * kCols));
+}
+
+TEST(QuantizeFloat8, AScaleBeyondItsTypeIsRefused) {
+  const std::vector<float> w = {1e9f, 1, 2, 3};
+  const Float8Encoding encoding{DType::kF8E4M3, Granularity::kRow, DType::kF16};
+  EXPECT_EQ(message_of<UserError>([&] { quantize_float8(source_of_values(w, 2), encoding); }),
+            "weight [2, 2]: 1 scales overflow F16 (the first, of unit 0, would be 2.23214e+06); "
+            "store scales as f32 or bf16");
+}
+
 }  // namespace
 }  // namespace pith

@@ -144,6 +144,9 @@ void quantize_tensor(const WeightSource& weight,
 PackedMatrix quantize_group_int(const WeightSource& weight,
                                 const GroupIntEncoding& encoding,
                                 const RoundOptions& options) {
+  require(!encoding.column_groups,
+          "rounding to {}: expected groups that run along the columns; leave out act-order",
+          to_string(Encoding(encoding)));
   GroupIntWriter writer(encoding, weight);  // checks the encoding
   const UnitRules rules(encoding, options);
   WeightProblems problems(weight);

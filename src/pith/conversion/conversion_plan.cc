@@ -1,6 +1,7 @@
 #include "pith/conversion/conversion_plan.h"
 
 #include "pith/base/error.h"
+#include "pith/codec/transcode.h"
 
 namespace pith {
 
@@ -21,7 +22,11 @@ ConversionPlan make_conversion_plan(const Checkpoint& source,
     const ParameterPlan wanted = planner(parameter, stored);
     in_context(place_of(source, parameter),
                [&] { return buffer_specs(wanted.encoding, parameter.rows, parameter.cols); });
-    plan.parameters.push_back({parameter, wanted, !plan.permutation && wanted.encoding == stored});
+    const bool in_place = !plan.permutation;
+    plan.parameters.push_back({parameter,
+                               wanted,
+                               in_place && wanted.encoding == stored,
+                               in_place && equivalent_of(stored) == wanted.encoding});
   }
   return plan;
 }

@@ -13,6 +13,7 @@ struct PlannedParameter {
   Parameter parameter;
   ParameterPlan plan;
   bool copied = false;  // bit for bit: neither the encoding nor the order of its elements changes
+  bool transcoded = false;  // the same numbers in an equivalent encoding
 };
 
 struct ConversionPlan {

@@ -7,10 +7,13 @@
 #include <utility>
 
 #include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/base/memory.h"
 #include "pith/base/progress.h"
+#include "pith/codec/transcode.h"
 #include "pith/conversion/conversion_plan.h"
 #include "pith/conversion/encode_parameter.h"
+#include "pith/conversion/forward_probe.h"
 #include "pith/conversion/size_report.h"
 #include "pith/conversion/verify.h"
 #include "pith/text/tokenizer.h"
@@ -25,7 +28,7 @@ constexpr std::size_t kTrimBytes = std::size_t{1} << 20;
 // are in memory.
 class OverlappedWriter {
  public:
-  explicit OverlappedWriter(CheckpointWriter& writer) : writer_(writer) {}
+  explicit OverlappedWriter(ModelWriter& writer) : writer_(writer) {}
 
   void submit(std::string name, PackedMatrix weight) {
     wait();
@@ -55,7 +58,7 @@ class OverlappedWriter {
     if (bytes >= kTrimBytes) ::malloc_trim(0);
   }
 
-  CheckpointWriter& writer_;
+  ModelWriter& writer_;
   std::vector<WrittenParameter> written_;
   std::future<void> pending_;  // last, so that its thread ends before the others go
 };
@@ -67,12 +70,13 @@ EncodedParameter make_parameter(const Checkpoint& source,
   const PackedMatrix stored =
       in_context(place, [&] { return source.load(planned.parameter.name); });
   EncodedParameter result;
-  if (planned.copied) {
+  if (planned.copied || planned.transcoded) {
     require_finite(source_of(stored), place);
-    result.weight = stored;
+    result.weight = planned.copied ? stored : transcode(stored);
   } else {
     const WeightSource weight = planned_source(plan, planned.parameter, stored);
-    result = encode_parameter(weight, planned.plan.encoding, planned.plan.round, place);
+    result = encode_parameter(
+        weight, planned.plan.encoding, planned.plan.round, place, planned.plan.importance);
   }
   result.weight.activation = planned.plan.activation;
   return result;
@@ -91,10 +95,21 @@ bool is_vector(const Parameter& parameter) {
   return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
 }
 
+// A tokenizer that Pith cannot use may serve others; one that contradicts the model serves nobody.
+void check_tokenizer(const Checkpoint& source) {
+  if (!has_tokenizer(source)) return;
+  try {
+    Tokenizer::of(source);
+  } catch (const TokenizerMismatch&) {
+    throw;
+  } catch (const FormatError& error) {
+    log_warning("the tokenizer goes along, but Pith cannot use it: {}", error.what());
+  }
+}
+
 void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
   copy_side_files(source, folder);
-  if (source.gguf() && source.gguf()->has("tokenizer.ggml.model"))
-    write_tokenizer_files(*source.gguf(), folder);
+  if (source.gguf() && has_tokenizer(source)) write_tokenizer_files(*source.gguf(), folder);
 }
 
 }  // namespace
@@ -104,29 +119,43 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
                                     const Planner& planner,
                                     const ConversionOptions& options) {
   ConversionResult result;
-  result.forecast =
-      options.forecast ? *options.forecast : forecast_conversion(source, planner, options);
+  check_tokenizer(source);
+  if (options.forecast) {
+    result.forecast = *options.forecast;
+  } else {
+    ConversionOptions probing = options;
+    probing.probe_folder = folder;
+    result.forecast = forecast_conversion(source, planner, probing);
+  }
   start_memory_meter();
   reset_memory_peak();
   const auto start = std::chrono::steady_clock::now();
 
   const ConversionPlan plan = make_conversion_plan(source, planner, options);
-  CheckpointWriter writer(folder, source.spec(), plan.stored(), options.shard_bytes);
-  OverlappedWriter overlapped(writer);
+  const std::unique_ptr<ModelWriter> writer =
+      make_model_writer(options.format, folder, source, plan.stored(), options.shard_bytes);
+  OverlappedWriter overlapped(*writer);
+  ForwardProbe probe(source.spec());
   Progress progress("converting", plan.parameters.size(), "parameters");
   for (const PlannedParameter& planned : plan.parameters) {
     EncodedParameter encoded = make_parameter(source, plan, planned);
     if (!is_vector(planned.parameter) || !is_dense(planned.plan.encoding))
       result.matrices.push_back(report_of(planned.parameter, encoded));
+    if (options.verify) probe.take(planned.parameter, encoded.weight);
     overlapped.submit(planned.parameter.name, std::move(encoded.weight));
     progress.advance();
   }
-  const std::vector<WrittenParameter> written = overlapped.finish();
-  writer.finish();
-  write_side_files(source, folder);
-  if (options.verify) result.verified = verify_folder(folder, written, writer.file_bytes());
+  std::vector<WrittenParameter> written = overlapped.finish();
+  writer->finish();
+  if (!options.format.is_gguf()) write_side_files(source, folder);
+  const std::filesystem::path written_to = written_model(options.format, folder);
+  if (options.verify) {
+    const std::span<const float> forward = probe.result();
+    result.verified = verify_model(
+        written_to, {std::move(written), writer->file_bytes(), {forward.begin(), forward.end()}});
+  }
 
-  result.size = size_report(Checkpoint::open(folder));
+  result.size = size_report(Checkpoint::open(written_to));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   result.measured = {.peak_bytes = memory_peak_bytes(),
                      .disk_bytes = result.size.total_bytes,

@@ -10,26 +10,20 @@
 #include <vector>
 
 #include "pith/codec/quantize.h"
+#include "pith/conversion/output_format.h"
 #include "pith/conversion/result.h"
 #include "pith/formats/checkpoint.h"
 
 namespace pith {
 
-// What becomes of one parameter.
-struct ParameterPlan {
-  Encoding encoding;
-  RoundOptions round;
-  ActivationQuantization activation = ActivationQuantization::kNone;
-};
-using Planner = std::function<ParameterPlan(const Parameter& parameter, const Encoding& stored)>;
-
 struct ConversionOptions {
   std::optional<std::uint64_t> permute_seed{};  // reorder units; see permute.h
   std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes;
-  bool verify = true;              // reread what was written and compare shapes, codes and sizes
+  OutputFormat format{};
+  bool verify = true;              // reread what was written and compare; see verify.h
   std::optional<Cost> forecast{};  // made before; otherwise convert_checkpoint makes it first
-  // Where the forecast measures the speed of writing; empty: the system's temporary folder.
-  std::filesystem::path probe_folder{};
+  // Where the forecast measures the speed of writing: on the disk of the output.
+  std::filesystem::path probe_folder = ".";
 };
 
 struct ConversionResult {

@@ -9,6 +9,7 @@
 
 #include "pith/base/error.h"
 #include "pith/base/threads.h"
+#include "pith/conversion/conversion_plan.h"
 
 namespace pith {
 namespace {
@@ -56,6 +57,11 @@ void require_finite(const WeightSource& weight, const std::string& name) {
       count.nan,
       count.infinite,
       weight.rows * weight.cols);
+}
+
+void require_finite_weights(const Checkpoint& model) {
+  for (const Parameter& parameter : model.parameters())
+    require_finite(source_of(model.load(parameter.name)), place_of(model, parameter));
 }
 
 EncodedParameter encode_parameter(const WeightSource& weight,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pith/codec/quantize.h"
+#include "pith/formats/checkpoint.h"
 
 namespace pith {
 
@@ -28,5 +29,8 @@ struct NonfiniteCount {
 NonfiniteCount count_nonfinite(const WeightSource& weight);
 // The check of a weight that is copied as it is. Throws FormatError as encode_parameter does.
 void require_finite(const WeightSource& weight, const std::string& name);
+
+// The same for every weight of a model, named as its file does.
+void require_finite_weights(const Checkpoint& model);
 
 }  // namespace pith

@@ -44,10 +44,11 @@ double seconds_an_element(const Checkpoint& source,
   const WeightSource sample = first_rows(planned_source(plan, planned.parameter, stored));
   const std::string place = place_of(source, planned.parameter);
   const Clock::time_point start = Clock::now();
-  if (planned.copied)
+  if (planned.copied || planned.transcoded)
     require_finite(sample, place);
   else
-    encode_parameter(sample, planned.plan.encoding, planned.plan.round, place);
+    encode_parameter(
+        sample, planned.plan.encoding, planned.plan.round, place, planned.plan.importance);
   return seconds_since(start) / static_cast<double>(sample.rows * sample.cols);
 }
 
@@ -73,16 +74,21 @@ double encoding_seconds(const Checkpoint& source, const ConversionPlan& plan) {
   return seconds;
 }
 
-double write_bytes_per_second(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / fmt::format("pith-write-probe-{}", getpid());
-  const std::vector<std::byte> bytes(kProbeFileBytes, std::byte{0x5a});
-  const Clock::time_point start = Clock::now();
-  AtomicFile file(path);
-  file.write(bytes);
-  file.commit();
-  const double seconds = seconds_since(start);
-  std::filesystem::remove(path);
-  return static_cast<double>(bytes.size()) / seconds;
+// 0 where no probe can be written: what is wrong there shows when the output is made.
+double write_seconds(std::uint64_t bytes, const std::filesystem::path& folder) {
+  if (bytes == 0) return 0;
+  const std::filesystem::path path = folder / fmt::format(".pith-probe-{}", getpid());
+  const std::vector<std::byte> probe(std::min<std::uint64_t>(bytes, kProbeFileBytes),
+                                     std::byte{0x5a});
+  try {
+    const Clock::time_point start = Clock::now();
+    AtomicFile file(path);  // never committed: nothing stays
+    file.write(probe);
+    file.sync();
+    return seconds_since(start) * static_cast<double>(bytes) / static_cast<double>(probe.size());
+  } catch (const Error&) {
+    return 0;
+  }
 }
 
 // Bytes that are allocated while a parameter is under way.
@@ -129,10 +135,7 @@ std::uint64_t weight_bytes(const Checkpoint& source, const ConversionPlan& plan)
 }
 
 std::uint64_t side_file_bytes(const Checkpoint& source) {
-  std::uint64_t bytes = 0;
-  for (const std::filesystem::path& file : source.files())
-    if (!holds_weights(file)) bytes += std::filesystem::file_size(file);
-  return bytes;
+  return source.file_bytes() - weight_file_bytes(source);
 }
 
 }  // namespace
@@ -145,10 +148,8 @@ Cost forecast_conversion(const Checkpoint& source,
   cost.peak_bytes = peak_bytes(source, plan);
   const std::uint64_t weights = weight_bytes(source, plan);
   cost.disk_bytes = weights + side_file_bytes(source);
-  const std::filesystem::path probe_folder =
-      options.probe_folder.empty() ? std::filesystem::temp_directory_path() : options.probe_folder;
-  const double writing = static_cast<double>(weights) / write_bytes_per_second(probe_folder);
-  cost.seconds = std::max(encoding_seconds(source, plan), writing);
+  cost.seconds =
+      std::max(encoding_seconds(source, plan), write_seconds(weights, options.probe_folder));
   if (options.verify) cost.seconds += static_cast<double>(weights) / kVerifyBytesPerSecond;
   return cost;
 }

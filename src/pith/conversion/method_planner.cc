@@ -121,6 +121,20 @@ void require_options(const QuantizeOptions& options, std::span<const std::string
   }
 }
 
+std::set<std::string> names_found(const std::string& pattern,
+                                  std::string_view option,
+                                  const DecoderSpec& spec) {
+  const std::regex compiled = compile(pattern, option);
+  std::set<std::string> found;
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters_of(spec)) {
+    names.push_back(parameter.name);
+    if (finds_any(compiled, names_of(parameter, spec))) found.insert(parameter.name);
+  }
+  if (found.empty()) fail_no_match(option, pattern, names, "parameters");
+  return found;
+}
+
 CodedNames coded_names(const QuantizeOptions& options,
                        const DecoderSpec& spec,
                        CodesParameter codes) {

@@ -29,6 +29,12 @@ CodedNames coded_names(const QuantizeOptions& options,
                        const DecoderSpec& spec,
                        CodesParameter codes);
 
+// Names of the parameters that `pattern` finds; UserError for a malformed expression and for one
+// that finds nothing. `option` names it in errors.
+std::set<std::string> names_found(const std::string& pattern,
+                                  std::string_view option,
+                                  const DecoderSpec& spec);
+
 bool is_block_linear(const Parameter& parameter);
 bool is_any_parameter(const Parameter& parameter);
 

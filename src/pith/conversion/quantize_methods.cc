@@ -93,14 +93,23 @@ Planner plan_fp16(const QuantizeOptions& options, const DecoderSpec& spec) {
 }
 
 Planner plan_fp8(const QuantizeOptions& options, const DecoderSpec& spec) {
-  constexpr std::string_view kOptions[] = {"group-size", "embedding", "dtype"};
+  constexpr std::string_view kOptions[] = {"group-size", "block-size", "embedding", "dtype"};
   require_options(options, kOptions);
   const GroupSize group = group_size_or(options, {.granularity = Granularity::kRow});
-  require(group.granularity != Granularity::kGroup,
-          "option 'group-size': expected row or tensor, since method 'fp8' has no groups, found {}",
-          group.columns);
-  return plan_linears(
-      options, spec, {.encoding = Float8Encoding{DType::kF8E4M3, group.granularity}, .round = {}});
+  require(
+      group.granularity != Granularity::kGroup,
+      "option 'group-size': expected row or tensor, since method 'fp8' has no groups, found {}; "
+      "use 'block-size' for square blocks",
+      group.columns);
+  Float8Encoding encoding{.granularity = group.granularity};
+  if (options.block_size) {
+    require(!options.group_size,
+            "options 'group-size' and 'block-size' exclude each other; give one");
+    encoding.granularity = Granularity::kGroup;
+    encoding.block = *options.block_size;
+    in_context("option 'block-size'", [&] { return buffer_specs(encoding, 1, 1); });
+  }
+  return plan_linears(options, spec, {.encoding = encoding, .round = {}});
 }
 
 Planner plan_absmax(const QuantizeOptions& options, const DecoderSpec& spec) {
@@ -169,7 +178,7 @@ Planner plan_dynamic_int8(const QuantizeOptions& options, const DecoderSpec& spe
   require_options(options, kOptions);
   ParameterPlan plan{.encoding = GroupIntEncoding{.bits = 8, .granularity = Granularity::kRow},
                      .round = {}};
-  plan.activation = ActivationQuantization::kDynamicInt8Token;
+  plan.activation.scheme = ActivationScheme::kDynamicInt8Token;
   return plan_linears(options, spec, plan);
 }
 
@@ -221,7 +230,7 @@ Planner plan_fp4(const QuantizeOptions& options, const DecoderSpec& spec) {
 constexpr QuantizeMethod kMethods[] = {
     {"bf16", "all parameters as bfloat16", plan_bf16},
     {"fp16", "all parameters as float16", plan_fp16},
-    {"fp8", "8-bit floats e4m3 with a scale a row (or tensor)", plan_fp8},
+    {"fp8", "8-bit floats e4m3 with a scale a row (or tensor, or square block)", plan_fp8},
     {"absmax", "int8, symmetric, a scale a row (or group, or tensor)", plan_absmax},
     {"affine", "int8 with zero points, a scale a row (or group, or tensor)", plan_affine},
     {"documents",

@@ -55,7 +55,7 @@ struct QuantizeOptions {
   std::optional<KeptDtype> dtype{};
   std::optional<DType> scale_dtype{};
   bool double_quantization = false;         // nf4, fp4
-  std::optional<std::size_t> block_size{};  // nf4, fp4
+  std::optional<std::size_t> block_size{};  // nf4, fp4: weights; fp8: rows and columns
 };
 void visit(QuantizeOptions& o, auto&& v) {
   v("method", o.method, "how weights are coded; `pith quantize --help` lists the methods");
@@ -72,7 +72,7 @@ void visit(QuantizeOptions& o, auto&& v) {
   v("dtype", o.dtype, "type of kept tensors (default: the source's)");
   v("scale-dtype", o.scale_dtype, "type of scales: F32, F16 or BF16");
   v("double-quantization", o.double_quantization, "nf4, fp4: quantize the block scales as well");
-  v("block-size", o.block_size, "nf4, fp4: weights a block");
+  v("block-size", o.block_size, "nf4, fp4: weights a block; fp8: rows and columns of one");
 }
 
 // One method. `make_planner` checks the options against the method and the model (UserError) and

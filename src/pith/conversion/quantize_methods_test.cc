@@ -74,10 +74,11 @@ TEST(QuantizeMethods, OnlyDynamicInt8AsksForInt8Activations) {
   for (const QuantizeMethod& method : quantize_methods()) {
     const bool dynamic = method.name == "dynamic-int8";
     EXPECT_EQ(plan_of({.method = std::string(method.name)}, kUp).activation,
-              dynamic ? ActivationQuantization::kDynamicInt8Token : ActivationQuantization::kNone);
+              dynamic ? ActivationQuantization{ActivationScheme::kDynamicInt8Token}
+                      : ActivationQuantization{ActivationScheme::kNone});
   }
   EXPECT_EQ(plan_of({.method = "dynamic-int8"}, "lm_head").activation,
-            ActivationQuantization::kNone);
+            ActivationQuantization{ActivationScheme::kNone});
 }
 
 TEST(QuantizeMethods, RtnIsAffineBelowEightBitsAndSymmetricAtEight) {
@@ -108,6 +109,8 @@ TEST(QuantizeMethods, GroupSizesAndRoundOptionsOfAbsmaxAndAffine) {
   EXPECT_EQ(plan.round.symmetric_range, SymmetricRange::kFull);
   EXPECT_TRUE(plan.round.search_range);
   EXPECT_EQ(plan_of({.method = "affine"}, kUp).round.affine_range, AffineRange::kWithZero);
+  EXPECT_EQ(plan_of({.method = "fp8", .block_size = 128}, kUp).encoding,
+            Encoding(Float8Encoding{DType::kF8E4M3, Granularity::kGroup, DType::kF32, 128}));
   EXPECT_EQ(plan_of({.method = "fp8", .group_size = "tensor"}, kUp).encoding,
             Encoding(Float8Encoding{DType::kF8E4M3, Granularity::kTensor}));
 }
@@ -256,8 +259,13 @@ TEST(QuantizeMethods, ValuesOutOfRangeAreRefused) {
               HasSubstr("option 'group-size': expected a number of columns from 1"));
   EXPECT_THAT(refusal({.method = "rtn", .group_size = "col"}),
               HasSubstr("row or tensor, found 'col'"));
-  EXPECT_THAT(refusal({.method = "fp8", .group_size = "64"}),
-              HasSubstr("method 'fp8' has no groups, found 64"));
+  EXPECT_THAT(
+      refusal({.method = "fp8", .group_size = "64"}),
+      HasSubstr("method 'fp8' has no groups, found 64; use 'block-size' for square blocks"));
+  EXPECT_EQ(refusal({.method = "fp8", .group_size = "row", .block_size = 128}),
+            "options 'group-size' and 'block-size' exclude each other; give one");
+  EXPECT_THAT(refusal({.method = "fp8", .block_size = 0}),
+              HasSubstr("option 'block-size': float8 encoding: expected a block of at least 1"));
   EXPECT_EQ(refusal({.method = "rtn", .scale_dtype = DType::kI8}),
             "option 'scale-dtype': expected F32, F16 or BF16, found I8");
   EXPECT_EQ(refusal({.method = "documents", .lowest_code = -126}),

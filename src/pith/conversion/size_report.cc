@@ -26,9 +26,11 @@ std::string_view part_of(ParameterKind kind) {
 
 }  // namespace
 
-bool holds_weights(const std::filesystem::path& file) {
-  return file.extension() == ".safetensors" || file.extension() == ".gguf" ||
-         file.filename() == "model.safetensors.index.json";
+std::uint64_t weight_file_bytes(const Checkpoint& checkpoint) {
+  std::uint64_t bytes = 0;
+  for (const std::filesystem::path& file : checkpoint.weight_files())
+    bytes += std::filesystem::file_size(file);
+  return bytes;
 }
 
 SizeReport size_report(const Checkpoint& checkpoint) {
@@ -44,17 +46,16 @@ SizeReport size_report(const Checkpoint& checkpoint) {
     report.parameters += parameter.rows * parameter.cols;
     weight_bytes += bytes;
   }
-  std::uint64_t weight_file_bytes = 0;
-  for (const std::filesystem::path& file : checkpoint.files()) {
-    const std::uint64_t bytes = std::filesystem::file_size(file);
+  const std::uint64_t weight_files = weight_file_bytes(checkpoint);
+  PITH_CHECK(weight_files >= weight_bytes);
+  report.parts["headers"] = weight_files - weight_bytes;
+  report.total_bytes = weight_files;
+  const std::vector<std::filesystem::path> files = checkpoint.files();
+  for (std::size_t i = checkpoint.weight_files().size(); i < files.size(); ++i) {
+    const std::uint64_t bytes = std::filesystem::file_size(files[i]);
     report.total_bytes += bytes;
-    if (holds_weights(file))
-      weight_file_bytes += bytes;
-    else
-      report.parts[file.filename() == "config.json" ? "config" : "tokenizer"] += bytes;
+    report.parts[files[i].filename() == "config.json" ? "config" : "tokenizer"] += bytes;
   }
-  PITH_CHECK(weight_file_bytes >= weight_bytes);
-  report.parts["headers"] = weight_file_bytes - weight_bytes;
   report.bits_per_weight =
       8.0 * static_cast<double>(report.total_bytes) / static_cast<double>(report.parameters);
   return report;

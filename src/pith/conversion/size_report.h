@@ -1,7 +1,7 @@
 // Where the bytes of a model folder are.
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 
 #include "pith/conversion/result.h"
 #include "pith/formats/checkpoint.h"
@@ -13,6 +13,6 @@ namespace pith {
 // files, config.json. Of a GGUF file, `headers` is all that is not weights.
 SizeReport size_report(const Checkpoint& checkpoint);
 
-bool holds_weights(const std::filesystem::path& file);  // by its name; the index of shards is one
+std::uint64_t weight_file_bytes(const Checkpoint& checkpoint);  // index of shards included
 
 }  // namespace pith

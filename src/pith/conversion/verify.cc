@@ -1,11 +1,14 @@
 #include "pith/conversion/verify.h"
 
-#include <atomic>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
 
 #include "pith/base/error.h"
 #include "pith/base/size.h"
-#include "pith/base/threads.h"
 #include "pith/conversion/checksum.h"
+#include "pith/conversion/forward_probe.h"
 #include "pith/conversion/size_report.h"
 #include "pith/formats/checkpoint.h"
 
@@ -14,6 +17,9 @@ namespace {
 
 constexpr const char* kRemedy =
     "the disk or the memory is at fault; run the command again, on another disk if it recurs";
+
+// Configurations round the numbers of the rotary embedding.
+constexpr double kForwardTolerance = 1e-4;
 
 [[noreturn]] void fail_difference(const Checkpoint& checkpoint,
                                   const std::string& name,
@@ -30,9 +36,9 @@ std::string shape_text(std::size_t rows, std::size_t cols) {
   return fmt::format("[{}, {}]", rows, cols);
 }
 
-// Returns the bytes compared.
-std::uint64_t verify_parameter(const Checkpoint& checkpoint, const WrittenParameter& written) {
-  const PackedMatrix found = checkpoint.load(written.name);
+void compare(const Checkpoint& checkpoint,
+             const WrittenParameter& written,
+             const PackedMatrix& found) {
   if (found.rows() != written.rows || found.cols() != written.cols)
     fail_difference(checkpoint,
                     written.name,
@@ -52,14 +58,20 @@ std::uint64_t verify_parameter(const Checkpoint& checkpoint, const WrittenParame
                     written.name,
                     fmt::format("the bytes that were written (checksum {:016x})", written.checksum),
                     fmt::format("other bytes ({:016x})", sum));
-  return found.storage_bytes();
 }
 
-std::uint64_t weight_file_bytes(const Checkpoint& checkpoint) {
-  std::uint64_t bytes = 0;
-  for (const std::filesystem::path& file : checkpoint.files())
-    if (holds_weights(file)) bytes += std::filesystem::file_size(file);
-  return bytes;
+// The largest difference as a share of the largest value; infinite if sizes differ or a value is
+// not finite.
+double difference(std::span<const float> found, std::span<const float> expected) {
+  if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
+  double apart = 0, largest = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const double distance = std::abs(double{found[i]} - double{expected[i]});
+    if (!std::isfinite(distance)) return std::numeric_limits<double>::infinity();
+    apart = std::max(apart, distance);
+    largest = std::max(largest, std::abs(double{expected[i]}));
+  }
+  return apart == 0 ? 0 : apart / largest;
 }
 
 }  // namespace
@@ -69,33 +81,44 @@ WrittenParameter note_of(const std::string& name, const PackedMatrix& weight) {
       name, weight.rows(), weight.cols(), weight.encoding(), weight.activation, checksum(weight)};
 }
 
-std::string verify_folder(const std::filesystem::path& folder,
-                          const std::vector<WrittenParameter>& written,
-                          std::uint64_t declared_file_bytes) {
-  const Checkpoint checkpoint = Checkpoint::open(folder);
-  if (checkpoint.parameters().size() != written.size())
+std::string verify_model(const std::filesystem::path& model, const WrittenModel& written) {
+  const Checkpoint checkpoint = Checkpoint::open(model);
+  if (checkpoint.parameters().size() != written.parameters.size())
     fail<FormatError>("{}: expected {} parameters, found {}; {}",
-                      folder.string(),
-                      written.size(),
+                      model.string(),
+                      written.parameters.size(),
                       checkpoint.parameters().size(),
                       kRemedy);
   const std::uint64_t file_bytes = weight_file_bytes(checkpoint);
-  if (file_bytes != declared_file_bytes)
+  if (file_bytes != written.file_bytes)
     fail<FormatError>("{}: expected weight files of {} bytes, found {}; {}",
-                      folder.string(),
-                      declared_file_bytes,
+                      model.string(),
+                      written.file_bytes,
                       file_bytes,
                       kRemedy);
-  std::atomic<std::uint64_t> compared{0};
-  parallel_for(written.size(), 1, [&](std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < last; ++i) compared += verify_parameter(checkpoint, written[i]);
-  });
+  std::uint64_t compared = 0;
+  ForwardProbe probe(checkpoint.spec());
+  for (const WrittenParameter& parameter : written.parameters) {
+    const PackedMatrix found = checkpoint.load(parameter.name);
+    compare(checkpoint, parameter, found);
+    probe.take(checkpoint.parameter(parameter.name), found);
+    compared += found.storage_bytes();
+  }
+  const double apart = difference(probe.result(), written.forward);
+  if (!(apart <= kForwardTolerance))
+    fail_difference(checkpoint,
+                    "a forward pass",
+                    fmt::format("outputs within {:g} of those in memory", kForwardTolerance),
+                    fmt::format("a difference of {:.3g} of the largest", apart));
   return fmt::format(
       "reread from the files: {} parameters, shapes, encodings and all {} of codes and values "
-      "equal those in memory; "
-      "the weight files have the declared {} bytes",
-      written.size(),
+      "equal those in memory; a forward pass of {} tokens {}; the weight files have the declared "
+      "{} "
+      "bytes",
+      written.parameters.size(),
       format_size(compared),
+      ForwardProbe::kTokens,
+      apart == 0 ? "is bit-identical" : fmt::format("agrees to {:.1g}", apart),
       file_bytes);
 }
 

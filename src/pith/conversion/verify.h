@@ -15,17 +15,20 @@ struct WrittenParameter {
   std::string name;
   std::size_t rows = 0, cols = 0;
   Encoding encoding;
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
   std::uint64_t checksum = 0;
 };
 WrittenParameter note_of(const std::string& name, const PackedMatrix& weight);
 
-// Opens the folder as a stranger would and compares each parameter (shape, encoding, activation,
-// all bytes of all buffers), and the size of the weight files with what the writer declared.
-// Returns the sentence for `verified` in a report. Throws FormatError naming the parameter and the
-// difference.
-std::string verify_folder(const std::filesystem::path& folder,
-                          const std::vector<WrittenParameter>& written,
-                          std::uint64_t declared_file_bytes);
+struct WrittenModel {
+  std::vector<WrittenParameter> parameters;  // in the order of a forward pass
+  std::uint64_t file_bytes = 0;              // of the weight files, as the writer declared them
+  std::vector<float> forward;                // ForwardProbe's result
+};
+
+// Opens the model as a stranger would and compares each parameter (shape, encoding, activation, all
+// bytes of all buffers), a forward pass, and the size of the weight files. Returns the sentence for
+// `verified` in a report. Throws FormatError naming the parameter and the difference.
+std::string verify_model(const std::filesystem::path& model, const WrittenModel& written);
 
 }  // namespace pith

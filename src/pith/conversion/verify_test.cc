@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "pith/conversion/checksum.h"
+#include "pith/conversion/forward_probe.h"
 #include "pith/conversion/size_report.h"
 #include "pith/conversion/test_models.h"
 
@@ -12,11 +13,16 @@ namespace {
 
 using testing::HasSubstr;
 
-std::vector<WrittenParameter> notes_of(const Checkpoint& checkpoint) {
-  std::vector<WrittenParameter> notes;
-  for (const Parameter& parameter : checkpoint.parameters())
-    notes.push_back(note_of(parameter.name, checkpoint.load(parameter.name)));
-  return notes;
+WrittenModel notes_of(const Checkpoint& checkpoint) {
+  WrittenModel written;
+  ForwardProbe probe(checkpoint.spec());
+  for (const Parameter& parameter : checkpoint.parameters()) {
+    const PackedMatrix weight = checkpoint.load(parameter.name);
+    written.parameters.push_back(note_of(parameter.name, weight));
+    probe.take(parameter, weight);
+  }
+  written.forward.assign(probe.result().begin(), probe.result().end());
+  return written;
 }
 
 // A quantized folder, as it was written.
@@ -26,29 +32,30 @@ class VerifyFolder : public testing::Test {
     const Checkpoint source = random_checkpoint(folder_ / "source", tiny_llama());
     convert(source, path_, planner_of({.method = "dynamic-int8"}, tiny_llama()));
     written_ = notes_of(Checkpoint::open(path_));
-    weight_bytes_ = std::filesystem::file_size(path_ / "model.safetensors");
+    written_.file_bytes = std::filesystem::file_size(path_ / "model.safetensors");
   }
-  std::string verify() const { return verify_folder(path_, written_, weight_bytes_); }
+  std::string verify() const { return verify_model(path_, written_); }
   std::string complaint() const {
     return message_of<FormatError>([&] { verify(); });
   }
   WrittenParameter& note(const std::string& name) {
-    for (WrittenParameter& note : written_)
+    for (WrittenParameter& note : written_.parameters)
       if (note.name == name) return note;
     throw InternalError("no such parameter");
   }
 
   TestFolder folder_;
   const std::filesystem::path path_ = folder_ / "quantized";
-  std::vector<WrittenParameter> written_;
-  std::uint64_t weight_bytes_ = 0;
+  WrittenModel written_;
 };
 
 TEST_F(VerifyFolder, SaysWhatItCompared) {
   EXPECT_THAT(verify(),
               HasSubstr("reread from the files: 21 parameters, shapes, encodings and all "));
   EXPECT_THAT(verify(),
-              HasSubstr(fmt::format("the weight files have the declared {} bytes", weight_bytes_)));
+              HasSubstr(fmt::format("a forward pass of 3 tokens is bit-identical; the weight files "
+                                    "have the declared {} bytes",
+                                    written_.file_bytes)));
 }
 
 TEST_F(VerifyFolder, FindsAFlippedBitAnywhereInTheWeights) {
@@ -77,19 +84,38 @@ TEST_F(VerifyFolder, NamesTheParameterAndTheDifference) {
       complaint(),
       HasSubstr("verifying 'layers.1.mlp.up': expected " + to_string(Encoding(DenseEncoding{}))));
   note(up) = good;
-  note(up).activation = ActivationQuantization::kNone;
+  note(up).activation = ActivationQuantization{ActivationScheme::kNone};
   EXPECT_THAT(complaint(), HasSubstr("expected activation none, found dynamic-int8-token"));
   note(up) = good;
   note(up).checksum ^= 1;
   EXPECT_THAT(complaint(), HasSubstr("found other bytes ("));
   note(up) = good;
-  weight_bytes_ += 1;
-  EXPECT_THAT(
-      complaint(),
-      HasSubstr(fmt::format(
-          "expected weight files of {} bytes, found {}", weight_bytes_, weight_bytes_ - 1)));
-  written_.pop_back();
+  written_.file_bytes += 1;
+  EXPECT_THAT(complaint(),
+              HasSubstr(fmt::format("expected weight files of {} bytes, found {}",
+                                    written_.file_bytes,
+                                    written_.file_bytes - 1)));
+  written_.parameters.pop_back();
   EXPECT_THAT(complaint(), HasSubstr("expected 20 parameters, found 21"));
+}
+
+TEST_F(VerifyFolder, ComparesAForwardPass) {
+  written_.forward[5] += 1e-5f;
+  EXPECT_THAT(verify(), HasSubstr("a forward pass of 3 tokens agrees to "));
+  written_.forward[5] += 0.01f;
+  EXPECT_THAT(complaint(),
+              HasSubstr("verifying 'a forward pass': expected outputs within 0.0001 of those in "
+                        "memory, found a difference of 0.00"));
+  written_.forward.pop_back();
+  EXPECT_THAT(complaint(), HasSubstr("found a difference of inf of the largest"));
+}
+
+// Weights as written, but another network around them.
+TEST_F(VerifyFolder, SeesAConfigurationThatChangedTheFunction) {
+  Json config = read_json_file(path_ / "config.json");
+  config["rms_norm_eps"] = 0.01;
+  write_plainly(path_ / "config.json", config.dump());
+  EXPECT_THAT(complaint(), HasSubstr("verifying 'a forward pass'"));
 }
 
 TEST(Checksum, DependsOnEveryByteAndOnTheLength) {

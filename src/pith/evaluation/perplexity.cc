@@ -1,5 +1,7 @@
 #include "pith/evaluation/perplexity.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -60,6 +62,8 @@ class Passes {
   // on.
   template <class Body>
   void metered(Body&& body) {
+    // What an earlier model's passes freed must not hide this one's growth.
+    ::malloc_trim(0);
     reset_memory_peak();
     const auto before = static_cast<std::int64_t>(memory_now().resident_bytes);
     body();
@@ -184,7 +188,7 @@ class Walk {
   [[noreturn]] static void fail_not_finite(double found,
                                            const ScoredWindow& window,
                                            std::size_t target) {
-    throw FormatError(ErrorParts{
+    throw NonfiniteError(ErrorParts{
         .place = fmt::format("prediction of token {} after position {}",
                              window.targets[target],
                              window.first_position + target),

@@ -9,7 +9,21 @@
 #include <span>
 #include <string>
 
+#include "pith/base/error.h"
+
 namespace pith {
+
+// A model gave a number that is NaN or infinite: "a logit: expected a finite number, found none;
+// ...".
+class NonfiniteError : public FormatError {
+ public:
+  explicit NonfiniteError(const std::string& place)
+      : FormatError({.place = place,
+                     .expected = "a finite number",
+                     .found = "NaN or an infinite one",
+                     .remedy = "all weights are finite, so a product overflowed"}) {}
+  explicit NonfiniteError(const ErrorParts& parts) : FormatError(parts) {}
+};
 
 // A pass has two halves, so that [tokens, vocabulary] logits never exist whole: run() takes a
 // sequence through the network and keeps the last hidden states; logits() makes rows of logits from

@@ -11,33 +11,35 @@
 #include "pith/base/json.h"
 #include "pith/codec/packed_matrix.h"
 #include "pith/formats/gguf.h"
+#include "pith/formats/model_writer.h"
 #include "pith/formats/safetensors.h"
 #include "pith/formats/spec.h"
 
 namespace pith {
 
-enum class Container {
-  kHuggingFace,
-  kPith,
-  kGguf
-};  // kPith: a Hugging Face folder with Pith's quantization_config
-constexpr EnumName<Container> kContainerNames[] = {
-    {Container::kHuggingFace, "hf"}, {Container::kPith, "pith"}, {Container::kGguf, "gguf"}};
+enum class Container { kHuggingFace, kGguf };
+constexpr EnumName<Container> kContainerNames[] = {{Container::kHuggingFace, "hf"},
+                                                   {Container::kGguf, "gguf"}};
 constexpr std::span<const EnumName<Container>> enum_table(Container) { return kContainerNames; }
 
-// Opens a folder or a .gguf file and makes every check that a load makes: spec, presence, shapes,
-// types and encodings of all parameters, without reading the weights. Cheap to copy. Safe for
-// concurrent load().
+// Opens a folder, a .gguf file, or one .safetensors file with its config.json beside it, and makes
+// every check that a load makes: spec, presence, shapes, types and encodings of all parameters,
+// without reading the weights. Cheap to copy. Safe for concurrent load().
 class Checkpoint {
  public:
   static Checkpoint open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const;
+  const std::filesystem::path& folder() const;  // of config.json and tokenizer; empty for GGUF
   Container container() const;
+  // Of the compressed weights of a folder ("pith", "gptq", ...; see layout.h), else "".
+  std::string_view layout() const;
+  std::string format() const;  // "gguf", a layout's name, or "hf"
   const DecoderSpec& spec() const;
   const std::vector<Parameter>& parameters() const;         // parameters_of(spec())
   const Parameter& parameter(std::string_view name) const;  // InternalError if unknown
   const Encoding& encoding(std::string_view name) const;    // as stored
+  const ActivationQuantization& activation(std::string_view name) const;
   // The weight as [out, in]: views of the mapped file where the bytes are as Pith has them, else
   // (Conv1D, GGUF's order of q and k rows) an owned turned copy. Integer GGUF blocks stay what they
   // are.
@@ -49,8 +51,10 @@ class Checkpoint {
   // Name of the first buffer's tensor in the file ("model.layers.0.self_attn.q_proj.weight"), for
   // messages and reports.
   std::string stored_name(std::string_view name) const;
-  std::vector<std::filesystem::path> files()
-      const;  // all files that are needed to run the model, tokenizer included
+  // All files that are needed to run the model: weights (with the index of shards) first, then
+  // config and tokenizer.
+  std::vector<std::filesystem::path> files() const;
+  std::vector<std::filesystem::path> weight_files() const;
   std::uint64_t file_bytes() const;  // their sum: what `size_bytes` reports
 
   const std::shared_ptr<const GgufFile>& gguf() const;  // null unless container() is kGguf
@@ -63,29 +67,21 @@ class Checkpoint {
   std::shared_ptr<const State> state_;
 };
 
-// How one parameter is to be stored.
-struct StoredParameter {
-  std::string name;  // of Parameter
-  Encoding encoding;
-  ActivationQuantization activation = ActivationQuantization::kNone;
-};
-
 // Writes an ordinary Hugging Face folder: config.json, weights in shards. If any parameter is not
-// dense, config.json gets a `quantization_config` that names Pith's layout (see pith_layout.h).
-// Dense GPT-2 matrices are written as Conv1D again. `folder` exists already (an AtomicFolder's
-// path). Weights come in any order; nothing is held.
-class CheckpointWriter {
+// dense, config.json gets a `quantization_config` that describes `layout`; UserError if that cannot
+// hold a weight as it is. Dense GPT-2 matrices are written as Conv1D again. `folder` exists already
+// (an AtomicFolder's path). Weights come in any order; nothing is held.
+class CheckpointWriter final : public ModelWriter {
  public:
   CheckpointWriter(std::filesystem::path folder,
                    const DecoderSpec& spec,
                    std::vector<StoredParameter> parameters,
-                   std::uint64_t shard_bytes = kDefaultShardBytes);
-  ~CheckpointWriter();
-  void write(std::string_view name,
-             const PackedMatrix& weight);  // its encoding must be the declared one
-  void finish();
-  std::uint64_t file_bytes()
-      const;  // of weights and index, known from the start: the forecast of disk use
+                   std::uint64_t shard_bytes = kDefaultShardBytes,
+                   std::string_view layout = "pith");
+  ~CheckpointWriter() override;
+  void write(std::string_view name, const PackedMatrix& weight) override;
+  void finish() override;
+  std::uint64_t file_bytes() const override;
 
   static constexpr std::uint64_t kDefaultShardBytes =
       std::uint64_t{5} * 1000 * 1000 * 1000;  // as transformers

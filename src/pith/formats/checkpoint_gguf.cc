@@ -24,19 +24,19 @@ std::vector<LocatedParameter> locate_in_gguf(const DecoderSpec& spec,
     if (tensor->shape != shape)
       fail_tensor("shape " + shape_text(shape), shape_text(tensor->shape));
     if (!tensor->encoding)
-      fail_tensor("type F32, F16, BF16, Q8_0, Q4_0 or Q4_1",
+      fail_tensor(fmt::format("type F32, F16, BF16, {}", join_names(enum_names<GgmlType>())),
                   tensor->type_name,
                   "this version does not decode it; convert the file to one of these types first");
     if (shape.size() == 1 && !is_dense(*tensor->encoding))
       fail_tensor("type F32, F16 or BF16 for a vector", tensor->type_name);
     LocatedParameter located{
-        name.name, *tensor->encoding, {}, Turn::kNone, name.permuted_heads, {}};
+        name.name, *tensor->encoding, {}, Turn::kNone, name.permuted_heads, {}, {}};
     if (name.permuted_heads != 0) located.turn = Turn::kHeadRows;
     std::vector<BufferSpec> specs = buffer_specs(*tensor->encoding, parameter.rows, parameter.cols);
     if (specs.size() != 1 || specs.front().bytes() != tensor->bytes.size())
       fail_tensor(fmt::format("{} bytes", specs.front().bytes()),
                   fmt::format("{}", tensor->bytes.size()));
-    located.buffers.push_back({std::move(specs.front()), tensor->bytes, gguf.file()});
+    located.buffers.push_back({std::move(specs.front()), tensor->bytes, tensor->file});
     all.push_back(std::move(located));
   }
   return all;

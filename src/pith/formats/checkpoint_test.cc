@@ -26,6 +26,7 @@ TEST(Checkpoint, WrittenFoldersComeBackBitForBit) {
             write_model(folder.path(), tiny_spec(family), all_dense(dtype), shard_bytes);
         const Checkpoint model = Checkpoint::open(folder.path());
         EXPECT_EQ(model.container(), Container::kHuggingFace);
+        EXPECT_EQ(model.layout(), "");
         EXPECT_EQ(model.spec(), tiny_spec(family));
         EXPECT_EQ(model.parameters(), parameters_of(tiny_spec(family)));
         EXPECT_EQ(model.gguf(), nullptr);
@@ -49,7 +50,8 @@ StoredParameter mixed(const Parameter& parameter) {
   const bool linear = parameter.kind == ParameterKind::kLinear;
   return {parameter.name,
           encoding,
-          linear ? ActivationQuantization::kDynamicInt8Token : ActivationQuantization::kNone};
+          linear ? ActivationQuantization{ActivationScheme::kDynamicInt8Token}
+                 : ActivationQuantization{ActivationScheme::kNone}};
 }
 
 TEST(Checkpoint, PithFoldersComeBackBitForBit) {
@@ -58,7 +60,7 @@ TEST(Checkpoint, PithFoldersComeBackBitForBit) {
     TestFolder folder;
     const Weights weights = write_model(folder.path(), tiny_spec(family), mixed, 500);
     const Checkpoint model = Checkpoint::open(folder.path());
-    EXPECT_EQ(model.container(), Container::kPith);
+    EXPECT_EQ(model.layout(), "pith");
     EXPECT_EQ(model.config()["quantization_config"]["quant_method"], "pith");
     expect_holds(model, weights);
   }
@@ -249,6 +251,16 @@ TEST(CopySideFiles, CopiesWhatIsNotWeightsConfigOrReport) {
   for (const std::string& name : names)
     EXPECT_EQ(file_text(target.path() / name), file_text(source.path() / name)) << name;
   EXPECT_EQ(std::distance(fs::directory_iterator(target.path()), {}), 5);
+}
+
+TEST(Checkpoint, OpensASingleSafetensorsFileBesideItsConfig) {
+  TestFolder folder;
+  const Weights weights =
+      write_model(folder.path(), tiny_spec(Family::kLlama), all_dense(DType::kF32));
+  const Checkpoint model = Checkpoint::open(folder.path() / "model.safetensors");
+  expect_holds(model, weights);
+  EXPECT_EQ(fs::weakly_canonical(model.folder()), fs::weakly_canonical(folder.path()));
+  EXPECT_EQ(model.file_bytes(), Checkpoint::open(folder.path()).file_bytes());
 }
 
 }  // namespace

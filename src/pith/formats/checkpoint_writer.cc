@@ -15,24 +15,24 @@ struct DeclaredParameter {
   Parameter parameter;
   TensorName tensor;
   Encoding encoding;
+  ActivationQuantization activation;
+  std::vector<std::string> tensors;  // names, in the order of their bytes
 };
 
-std::string part_name(const std::string& tensor, const std::string& part) {
-  return part.empty() ? tensor : fmt::format("{}.{}", tensor, part);
+LayoutMatrix layout_matrix(const DeclaredParameter& declared) {
+  const Parameter& parameter = declared.parameter;
+  return {declared.tensor.name,
+          parameter.kind,
+          parameter.rows,
+          parameter.cols,
+          declared.encoding,
+          declared.activation};
 }
 
-// The tensors that a parameter is stored as.
-void append_tensors(const DeclaredParameter& declared, std::vector<TensorSpec>& tensors) {
-  const Parameter& parameter = declared.parameter;
-  if (const auto* dense = std::get_if<DenseEncoding>(&declared.encoding)) {
-    std::vector<std::int64_t> shape = dense_shape(parameter);
-    if (declared.tensor.is_conv1d) std::swap(shape[0], shape[1]);
-    tensors.push_back({declared.tensor.name, dense->dtype, std::move(shape)});
-    return;
-  }
-  for (BufferSpec& spec : buffer_specs(declared.encoding, parameter.rows, parameter.cols))
-    tensors.push_back(
-        {part_name(declared.tensor.name, spec.part), spec.dtype, std::move(spec.shape)});
+TensorSpec dense_tensor(const DeclaredParameter& declared, DType dtype) {
+  std::vector<std::int64_t> shape = dense_shape(declared.parameter);
+  if (declared.tensor.is_conv1d) std::swap(shape[0], shape[1]);
+  return {declared.tensor.name, dtype, std::move(shape)};
 }
 
 // The type that most of the dense numbers have: what config.json calls the model's dtype.
@@ -62,11 +62,10 @@ struct CheckpointWriter::State {
   std::string config_text;
   std::vector<DeclaredParameter> declared;
   std::unordered_map<std::string, std::size_t> index_of;
+  std::unique_ptr<LayoutWriter> layout;  // null: all is dense
   std::unique_ptr<SafetensorsWriter> weights;
 
-  void declare(const DecoderSpec& spec,
-               const std::vector<StoredParameter>& stored,
-               PithLayout& layout) {
+  void declare(const DecoderSpec& spec, const std::vector<StoredParameter>& stored) {
     std::unordered_map<std::string, Parameter> known;
     for (Parameter& parameter : parameters_of(spec))
       known.emplace(parameter.name, std::move(parameter));
@@ -77,31 +76,52 @@ struct CheckpointWriter::State {
       if (!index_of.emplace(entry.name, declared.size()).second)
         fail<InternalError>("parameter '{}' was declared twice to the writer", entry.name);
       const Parameter& parameter = found->second;
-      declared.push_back({parameter, tensor_name(parameter, spec.family), entry.encoding});
-      if (!is_dense(entry.encoding) || entry.activation != ActivationQuantization::kNone)
-        layout[declared.back().tensor.name] = {
-            entry.encoding, parameter.rows, parameter.cols, entry.activation};
+      declared.push_back(
+          {parameter, tensor_name(parameter, spec.family), entry.encoding, entry.activation, {}});
     }
     for (const auto& [name, parameter] : known)
       if (!index_of.contains(name))
         fail<InternalError>("parameter '{}' was not declared to the writer", name);
+  }
+
+  void make_layout(const DecoderSpec& spec, std::string_view name) {
+    std::vector<LayoutMatrix> matrices;
+    bool compressed = false;
+    for (const DeclaredParameter& parameter : declared) {
+      matrices.push_back(layout_matrix(parameter));
+      compressed |=
+          !is_dense(parameter.encoding) || parameter.activation != ActivationQuantization{};
+    }
+    if (compressed) layout = find_layout(name).make_writer(spec, std::move(matrices));
+  }
+
+  // The tensors that a parameter is stored as.
+  std::vector<TensorSpec> tensors_of(const DeclaredParameter& parameter) const {
+    if (const auto* dense = std::get_if<DenseEncoding>(&parameter.encoding))
+      return {dense_tensor(parameter, dense->dtype)};
+    return layout->tensors_of(layout_matrix(parameter));
   }
 };
 
 CheckpointWriter::CheckpointWriter(fs::path folder,
                                    const DecoderSpec& spec,
                                    std::vector<StoredParameter> parameters,
-                                   std::uint64_t shard_bytes)
+                                   std::uint64_t shard_bytes,
+                                   std::string_view layout)
     : state_(std::make_unique<State>()) {
-  PithLayout layout;
-  state_->declare(spec, parameters, layout);
+  state_->declare(spec, parameters);
+  state_->make_layout(spec, layout);
   Json config = config_from_spec(spec, main_dtype(state_->declared));
-  if (!layout.empty()) config["quantization_config"] = layout_to_json(layout);
+  if (state_->layout) config["quantization_config"] = state_->layout->quantization_config();
   state_->config_text = config.dump(2) + "\n";
   std::vector<TensorSpec> tensors;
-  for (const DeclaredParameter& declared : state_->declared)
-    in_context(fmt::format("parameter '{}'", declared.parameter.name),
-               [&] { append_tensors(declared, tensors); });
+  for (DeclaredParameter& declared : state_->declared)
+    in_context(fmt::format("parameter '{}'", declared.parameter.name), [&] {
+      for (TensorSpec& tensor : state_->tensors_of(declared)) {
+        declared.tensors.push_back(tensor.name);
+        tensors.push_back(std::move(tensor));
+      }
+    });
   state_->weights = std::make_unique<SafetensorsWriter>(folder, std::move(tensors), shard_bytes);
   state_->folder = std::move(folder);
 }
@@ -124,14 +144,24 @@ void CheckpointWriter::write(std::string_view name, const PackedMatrix& weight) 
                         to_string(weight.encoding()),
                         weight.rows(),
                         weight.cols());
-  const bool turn = declared.tensor.is_conv1d && is_dense(declared.encoding);
-  const PackedMatrix stored = turn ? transpose_dense(weight) : weight;
-  for (const Buffer& buffer : stored.buffers())
-    state_->weights->write(part_name(declared.tensor.name, buffer.spec.part), buffer.bytes);
+  if (is_dense(declared.encoding)) {
+    const PackedMatrix stored = declared.tensor.is_conv1d ? transpose_dense(weight) : weight;
+    state_->weights->write(declared.tensor.name, stored.buffer("").bytes);
+    return;
+  }
+  const std::vector<Buffer> packed = in_context(fmt::format("parameter '{}'", name), [&] {
+    return state_->layout->pack(layout_matrix(declared), weight);
+  });
+  PITH_CHECK(packed.size() == declared.tensors.size());
+  for (std::size_t i = 0; i < packed.size(); ++i)
+    state_->weights->write(declared.tensors[i], packed[i].bytes);
 }
 
 void CheckpointWriter::finish() {
   state_->weights->finish();
+  if (state_->layout)
+    for (const LayoutFile& file : state_->layout->side_files())
+      write_file_atomically(state_->folder / file.name, file.text);
   write_file_atomically(state_->folder / "config.json", state_->config_text);
 }
 

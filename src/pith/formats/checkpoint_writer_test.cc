@@ -58,17 +58,18 @@ TEST(CheckpointWriter, ListsDenseWeightsWithActivations) {
   const Weights weights =
       write_model(folder.path(), tiny_spec(Family::kGpt2), [](const Parameter& p) {
         const bool up = p.name == "layers.0.mlp.up";
-        return StoredParameter{
-            p.name,
-            DenseEncoding{DType::kBF16},
-            up ? ActivationQuantization::kDynamicInt8Token : ActivationQuantization::kNone};
+        return StoredParameter{p.name,
+                               DenseEncoding{DType::kBF16},
+                               up ? ActivationQuantization{ActivationScheme::kDynamicInt8Token}
+                                  : ActivationQuantization{ActivationScheme::kNone}};
       });
   EXPECT_EQ(SafetensorsReader::open_folder(folder.path())
                 .at("transformer.h.0.mlp.c_fc.weight")
                 .spec.shape,
             (std::vector<std::int64_t>{8, 6}));
   const Checkpoint model = Checkpoint::open(folder.path());
-  EXPECT_EQ(model.load("layers.0.mlp.up").activation, ActivationQuantization::kDynamicInt8Token);
+  EXPECT_EQ(model.load("layers.0.mlp.up").activation,
+            ActivationQuantization{ActivationScheme::kDynamicInt8Token});
   expect_holds(model, weights);
 }
 

@@ -229,7 +229,7 @@ std::int64_t read_window(const JsonCursor& config, Family family) {
 void apply_layer_types(const JsonCursor& types,
                        std::int64_t window,
                        std::vector<LayerSpec>& layers) {
-  const std::vector<JsonCursor> items = types.items();
+  const JsonCursor::Items items = types.items();
   if (items.size() != layers.size())
     types.fail(fmt::format("one entry for each of {} layers", layers.size()),
                fmt::format("{}", items.size()));

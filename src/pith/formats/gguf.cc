@@ -6,6 +6,7 @@
 
 #include "pith/base/error.h"
 #include "pith/formats/gguf_parse.h"
+#include "pith/formats/gguf_split.h"
 
 namespace pith {
 namespace {
@@ -55,16 +56,104 @@ T required(std::optional<T> value, const std::string& place, std::string_view ke
   return *std::move(value);
 }
 
+std::int64_t integer_of(const GgufValue& held,
+                        const std::string& place,
+                        std::string_view key,
+                        std::int64_t low,
+                        std::int64_t high) {
+  const std::string expected = fmt::format("an integer from {} to {}", low, high);
+  std::int64_t found = 0;
+  if (const auto* number = std::get_if<std::uint64_t>(&held)) {
+    if (*number > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
+      fail_value(place, key, expected, fmt::format("{}", *number));
+    found = static_cast<std::int64_t>(*number);
+  } else {
+    found = get_as<std::int64_t>(held, place, key, expected);
+  }
+  if (found < low || found > high) fail_value(place, key, expected, fmt::format("{}", found));
+  return found;
+}
+
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path)
-    : place_(path.string()), file_(std::make_shared<const MappedFile>(path)) {
-  GgufContents contents = parse_gguf(file_->bytes(), place_);
-  version_ = contents.version;
-  metadata_ = std::move(contents.metadata);
-  keys_ = std::move(contents.keys);
-  tensors_ = std::move(contents.tensors);
-  names_ = std::move(contents.names);
+struct GgufFile::Shard {
+  explicit Shard(const std::filesystem::path& where)
+      : path(where),
+        file(std::make_shared<const MappedFile>(where)),
+        contents(parse_gguf(file->bytes(), where.string())) {}
+
+  std::optional<std::int64_t> integer(std::string_view key,
+                                      std::int64_t low,
+                                      std::int64_t high) const {
+    const auto row = contents.keys.find(std::string(key));
+    if (row == contents.keys.end()) return std::nullopt;
+    return integer_of(contents.metadata[row->second].second, path.string(), key, low, high);
+  }
+  // The number of files of the model.
+  std::size_t count() const {
+    return static_cast<std::size_t>(integer(kSplitCountKey, 0, kMaxShards).value_or(1));
+  }
+  std::size_t index() const {
+    const auto last = static_cast<std::int64_t>(count()) - 1;
+    const auto found = integer(kSplitNumberKey, 0, last);
+    return static_cast<std::size_t>(required(found, path.string(), kSplitNumberKey));
+  }
+  void expect(std::string_view key, std::size_t expected, std::size_t found) const {
+    if (expected != found)
+      fail_value(path.string(), key, fmt::format("{}", expected), fmt::format("{}", found));
+  }
+
+  std::filesystem::path path;
+  std::shared_ptr<const MappedFile> file;
+  GgufContents contents;
+};
+
+GgufFile::GgufFile(const std::filesystem::path& path) {
+  Shard opened(path);
+  const std::size_t count = opened.count();
+  if (count > 1)
+    open_split(std::move(opened), count);
+  else
+    take(std::move(opened));
+}
+
+void GgufFile::open_split(Shard opened, std::size_t count) {
+  const std::size_t index = opened.index();
+  const auto tensors = opened.integer(kSplitTensorsKey, 0, INT32_MAX);
+  const std::filesystem::path asked = opened.path;
+  const auto paths = find_gguf_shards(opened.path, index, count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Shard shard = i == index ? std::move(opened) : Shard(paths[i]);
+    shard.expect(kSplitCountKey, count, shard.count());
+    shard.expect(kSplitNumberKey, i, shard.index());
+    take(std::move(shard));
+  }
+  const auto found = static_cast<std::int64_t>(tensors_.size());
+  if (tensors.value_or(found) != found)
+    throw FormatError(ErrorParts{asked.string(),
+                                 fmt::format("{} tensors in all {} files", *tensors, count),
+                                 fmt::format("{}", found),
+                                 {}});
+}
+
+void GgufFile::take(Shard shard) {
+  const bool first = paths_.empty();
+  paths_.push_back(shard.path);
+  for (GgufTensor& tensor : shard.contents.tensors) {
+    if (!names_.emplace(tensor.name, tensors_.size()).second)
+      fail<FormatError>("{}: tensor '{}' is also in another file of this split model",
+                        shard.path.string(),
+                        tensor.name);
+    tensor.file = shard.file;
+    tensors_.push_back(std::move(tensor));
+  }
+  if (!first) return;  // the other files repeat metadata at most
+  place_ = shard.path.string();
+  version_ = shard.contents.version;
+  metadata_ = std::move(shard.contents.metadata);
+  values_ = std::move(shard.contents.values);
+  keys_ = std::move(shard.contents.keys);
+  file_ = std::move(shard.file);
 }
 
 const GgufTensor* GgufFile::find(std::string_view name) const {
@@ -90,17 +179,14 @@ std::optional<std::int64_t> GgufFile::find_integer(std::string_view key,
                                                    std::int64_t high) const {
   const GgufValue* held = value(key);
   if (held == nullptr) return std::nullopt;
-  const std::string expected = fmt::format("an integer from {} to {}", low, high);
-  std::int64_t found = 0;
-  if (const auto* number = std::get_if<std::uint64_t>(held)) {
-    if (*number > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
-      fail_value(place_, key, expected, fmt::format("{}", *number));
-    found = static_cast<std::int64_t>(*number);
-  } else {
-    found = get_as<std::int64_t>(*held, place_, key, expected);
-  }
-  if (found < low || found > high) fail_value(place_, key, expected, fmt::format("{}", found));
-  return found;
+  return integer_of(*held, place_, key, low, high);
+}
+
+std::optional<std::int64_t> GgufFile::find_token_id(std::string_view key, std::int64_t last) const {
+  constexpr std::int64_t kUnsetId = 0xffffffff;
+  const std::optional<std::int64_t> id = find_integer(key, -1, kUnsetId);
+  if (!id || *id == -1 || *id == kUnsetId) return std::nullopt;
+  return find_integer(key, 0, last);
 }
 
 std::optional<double> GgufFile::find_number(std::string_view key) const {

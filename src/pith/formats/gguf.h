@@ -39,19 +39,23 @@ struct GgufTensor {
       encoding;  // nullopt: a type that this version does not decode (`type_name` says which)
   std::string type_name;
   std::span<const std::byte> bytes;
+  std::shared_ptr<const MappedFile> file;  // keeps `bytes` alive
 };
 
-// Opens and checks a file by every rule of formats.md 4.1. Throws FormatError.
+// Opens and checks a file by every rule of formats.md 4.1; of a split model, all of its files,
+// whichever of them `path` is. Throws FormatError.
 class GgufFile {
  public:
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::string& place() const { return place_; }
+  const std::string& place() const { return place_; }  // the first file of a split model
+  const std::vector<std::filesystem::path>& paths() const { return paths_; }
   std::uint32_t version() const { return version_; }
   const std::vector<std::pair<std::string, GgufValue>>& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* find(std::string_view name) const;
-  const std::shared_ptr<const MappedFile>& file() const { return file_; }
+  // Type and value of metadata()[index] as they lie in the file.
+  std::span<const std::byte> raw_value(std::size_t index) const { return values_[index]; }
 
   bool has(std::string_view key) const;
   // Values by key; a FormatError names the key when it is missing or of another type.
@@ -64,18 +68,25 @@ class GgufFile {
                                            std::int64_t low,
                                            std::int64_t high) const;
   std::optional<double> find_number(std::string_view key) const;
+  // An id from 0 to `last`; nullopt also for -1 and 2^32 - 1, by which writers say "none".
+  std::optional<std::int64_t> find_token_id(std::string_view key, std::int64_t last) const;
   const std::vector<std::string>* find_strings(std::string_view key) const;
   const std::vector<std::int64_t>* find_integers(std::string_view key) const;
   const std::vector<double>* find_numbers(std::string_view key) const;
 
  private:
   const GgufValue* value(std::string_view key) const;
+  struct Shard;
+  void open_split(Shard opened, std::size_t count);
+  void take(Shard shard);
   std::string place_;
+  std::vector<std::filesystem::path> paths_;
   std::uint32_t version_ = 3;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
   std::unordered_map<std::string, std::size_t> keys_, names_;
+  std::vector<std::span<const std::byte>> values_;
   std::vector<GgufTensor> tensors_;
-  std::shared_ptr<const MappedFile> file_;
+  std::shared_ptr<const MappedFile> file_;  // of the metadata
 };
 
 // The network that the metadata describe. `general.architecture` llama, gpt2, qwen2, qwen3 (mistral

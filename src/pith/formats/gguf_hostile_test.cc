@@ -81,6 +81,42 @@ TEST(Gguf, HugeCountsAreRefusedBeforeMemoryIsTaken) {
               HasSubstr("expected an array of at most 2^30 elements, found 2147483648"));
 }
 
+// Files that are large enough for what they announce, so that only the limits stand between them
+// and memory of many times their size.
+TEST(Gguf, ListsAreBounded) {
+  std::vector<std::byte> bytes = with_u64(0x08, (1 << 18) + 1);
+  bytes.resize(((1 << 18) + 1) * 24 + bytes.size());
+  EXPECT_THAT(parse_error(bytes), HasSubstr("expected at most 262144 tensors, found 262145"));
+  bytes = with_u64(0x10, (1 << 16) + 1);
+  bytes.resize(((1 << 16) + 1) * 14 + bytes.size());
+  EXPECT_THAT(parse_error(bytes),
+              HasSubstr("expected at most 65536 metadata entries, found 65537"));
+
+  const auto array = [](std::uint32_t type, std::uint64_t count, std::size_t bytes_each) {
+    GgufBytes value;
+    value.number(type).number(count).raw(std::vector<std::byte>(count * bytes_each));
+    return parse_error(GgufBuilder().entry("k", 9, std::move(value)).bytes());
+  };
+  constexpr const char* kRefusal =
+      "of key 'k': expected metadata that take at most 201326592 bytes of memory, found more";
+  EXPECT_THAT(array(8, std::uint64_t{13} << 19, 8), HasSubstr(kRefusal));  // empty strings
+  EXPECT_THAT(array(0, std::uint64_t{25} << 20, 1), HasSubstr(kRefusal));  // kept as 64 bits
+  GgufBuilder texts;
+  for (const char* key : {"a", "b", "c"}) texts.text(key, std::string(std::size_t{70} << 20, 'x'));
+  EXPECT_THAT(parse_error(texts.bytes()), HasSubstr("of key 'c': expected metadata that take"));
+}
+
+TEST(Gguf, LengthsThatWrapAreRefused) {
+  constexpr std::size_t kFirstLength = 0x18;
+  for (const std::uint64_t length :
+       {std::uint64_t{1} << 63, (std::uint64_t{1} << 63) - 1, ~std::uint64_t{0} - kFirstLength - 7})
+    EXPECT_THAT(parse_error(with_u64(kFirstLength, length)),
+                HasSubstr(fmt::format("found a length of {}", length)));
+  for (const std::uint64_t offset : {std::uint64_t{1} << 63, ~std::uint64_t{31}})
+    EXPECT_THAT(parse_error(with_u64(0xc5, offset)),
+                HasSubstr(fmt::format("found offset {}", offset)));
+}
+
 TEST(Gguf, ImpossibleShapesAreRefused) {
   EXPECT_THAT(
       parse_error(with_u64(0xb1, ~std::uint64_t{0})),

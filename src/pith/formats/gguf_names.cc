@@ -75,4 +75,27 @@ std::vector<std::uint32_t> hf_row_order(std::int64_t heads, std::size_t rows) {
   return order;
 }
 
+std::vector<std::uint32_t> gguf_row_order(std::int64_t heads, std::size_t rows) {
+  const std::vector<std::uint32_t> hf_order = hf_row_order(heads, rows);
+  std::vector<std::uint32_t> order(rows);
+  for (std::size_t row = 0; row < rows; ++row)
+    order[hf_order[row]] = static_cast<std::uint32_t>(row);
+  return order;
+}
+
+std::size_t head_rows(const PackedMatrix& weight) {
+  return weight.rows() == 1 ? weight.cols() : weight.rows();
+}
+
+PackedMatrix reorder_head_rows(const PackedMatrix& weight, std::span<const std::uint32_t> order) {
+  if (weight.rows() != 1) return reorder_rows(weight, order);
+  const auto reshaped = [](const PackedMatrix& matrix, std::size_t rows, std::size_t cols) {
+    Buffer buffer = matrix.buffers().front();
+    buffer.spec.shape = {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)};
+    return PackedMatrix(matrix.encoding(), rows, cols, {std::move(buffer)});
+  };
+  const std::size_t count = weight.cols();
+  return reshaped(reorder_rows(reshaped(weight, count, 1), order), 1, count);
+}
+
 }  // namespace pith

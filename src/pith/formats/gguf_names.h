@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "pith/codec/packed_matrix.h"
 #include "pith/formats/spec.h"
 
 namespace pith {
@@ -27,5 +29,12 @@ GgufName gguf_name(const Parameter& parameter,
 // For each row of the Hugging Face matrix, the row of the GGUF matrix that holds it: the order that
 // reorder_rows() takes. Pre: `rows` is `heads` times an even head width.
 std::vector<std::uint32_t> hf_row_order(std::int64_t heads, std::size_t rows);
+// The way back: for each row of the GGUF matrix, the row of the Hugging Face matrix.
+std::vector<std::uint32_t> gguf_row_order(std::int64_t heads, std::size_t rows);
+
+// The rows of a q or k matrix, or the elements of their biases (rows() = 1), in another order.
+PackedMatrix reorder_head_rows(const PackedMatrix& weight, std::span<const std::uint32_t> order);
+// How many that function orders.
+std::size_t head_rows(const PackedMatrix& weight);
 
 }  // namespace pith

@@ -15,7 +15,11 @@ namespace {
 constexpr std::string_view kMagic = "GGUF";
 constexpr std::uint64_t kMinMetadataBytes = 14;  // a key of one byte, a type, a value of one byte
 constexpr std::uint64_t kMinTensorBytes = 24;    // an empty name, no dimensions, a type, an offset
-constexpr std::size_t kMaxNameBytes = 63;        // ggml keeps tensor names in char[64]
+// Ten times what any model has, and little enough that the lists of a hostile file stay below
+// 300 MB.
+constexpr std::uint64_t kMaxKeys = std::uint64_t{1} << 16;
+constexpr std::uint64_t kMaxTensors = std::uint64_t{1} << 18;
+constexpr std::size_t kMaxNameBytes = 63;  // ggml keeps tensor names in char[64]
 constexpr std::uint32_t kMaxDimensions = 4;
 constexpr std::string_view kAlignmentKey = "general.alignment";
 constexpr std::uint64_t kDefaultAlignment = 32;
@@ -53,22 +57,34 @@ Header read_header(GgufReader& reader) {
   header.keys = reader.number<std::uint64_t>("a metadata count");
   reader.expect(header.keys, kMinMetadataBytes, "metadata entries");
   reader.expect(header.tensors, kMinTensorBytes, "tensor infos");
+  if (header.keys > kMaxKeys)
+    reader.fail(fmt::format("at most {} metadata entries", kMaxKeys),
+                fmt::format("{}", header.keys));
+  if (header.tensors > kMaxTensors)
+    reader.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", header.tensors));
   return header;
 }
 
-void read_metadata(GgufReader& reader, std::uint64_t count, GgufContents& contents) {
+void read_metadata(GgufReader& reader,
+                   std::span<const std::byte> file,
+                   std::uint64_t count,
+                   GgufContents& contents) {
   contents.metadata.reserve(count);
+  contents.values.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("metadata entry {}", i));
     std::string key(reader.utf8_text("a key"));
+    reader.keep(1, sizeof(key) + key.size() + 1);
     if (key.empty()) reader.fail("a key", "an empty one");
     reader.set_context("key " + printable(key));
     if (!contents.keys.emplace(key, contents.metadata.size()).second)
       reader.fail("every key once", "it a second time");
+    const std::uint64_t start = reader.position();
     const GgufValueType type = read_gguf_value_type(reader);
     if (key == kAlignmentKey && type != GgufValueType::kU32)
       reader.fail("a value of type 4 (u32)", fmt::format("type {}", static_cast<int>(type)));
     contents.metadata.emplace_back(std::move(key), read_gguf_value(reader, type));
+    contents.values.push_back(file.subspan(start, reader.position() - start));
   }
 }
 
@@ -202,7 +218,7 @@ GgufContents parse_gguf(std::span<const std::byte> file, const std::string& plac
   const Header header = read_header(reader);
   GgufContents contents;
   contents.version = header.version;
-  read_metadata(reader, header.keys, contents);
+  read_metadata(reader, file, header.keys, contents);
   reader.set_context("");
   const std::uint64_t alignment = alignment_of(reader, contents);
   std::vector<PlannedTensor> planned = read_tensor_infos(reader, header.tensors, contents);

@@ -17,6 +17,7 @@ struct GgufContents {
   std::uint32_t version = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata;
   std::unordered_map<std::string, std::size_t> keys;   // key -> index in metadata
+  std::vector<std::span<const std::byte>> values;      // of metadata: type and value in the file
   std::vector<GgufTensor> tensors;                     // their bytes point into the file
   std::unordered_map<std::string, std::size_t> names;  // name -> index in tensors
 };

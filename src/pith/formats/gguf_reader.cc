@@ -12,6 +12,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie");
 
 constexpr std::uint64_t kMaxStringBytes = std::uint64_t{1} << 30;  // as ggml
+constexpr std::uint64_t kMaxKeptBytes = std::uint64_t{192} << 20;
 constexpr std::size_t kShownBytes = 64;
 
 }  // namespace
@@ -37,6 +38,12 @@ void GgufReader::expect(std::uint64_t count,
   fail(expected,
        fmt::format("the end of the file after {} bytes", left()),
        "the file is truncated or damaged");
+}
+
+void GgufReader::keep(std::uint64_t count, std::uint64_t bytes_each) {
+  if (count > (kMaxKeptBytes - kept_bytes_) / bytes_each)
+    fail(fmt::format("metadata that take at most {} bytes of memory", kMaxKeptBytes), "more");
+  kept_bytes_ += count * bytes_each;
 }
 
 std::string_view GgufReader::text(std::string_view what) {

@@ -41,6 +41,10 @@ class GgufReader {
   // Fails unless `count` parts of `bytes_each` (> 0) or more can follow.
   void expect(std::uint64_t count, std::uint64_t bytes_each, std::string_view what) const;
 
+  // Counts memory that holds what was read, before it is taken; fails beyond 192 MiB in all. The
+  // largest vocabularies need a tenth of that, and a file of empty strings four times its own size.
+  void keep(std::uint64_t count, std::uint64_t bytes_each);
+
   // The key or tensor that is being read; "" between them.
   void set_context(std::string context) { context_ = std::move(context); }
   [[noreturn]] void fail(std::string expected, std::string found, std::string remedy = {}) const;
@@ -49,6 +53,7 @@ class GgufReader {
   std::span<const std::byte> file_;
   const std::string& place_;
   std::uint64_t position_ = 0;
+  std::uint64_t kept_bytes_ = 0;
   std::string context_;
 };
 

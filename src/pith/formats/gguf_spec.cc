@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::string_view kArchitectures[] = {"gpt2", "llama", "qwen2", "qwen3"};
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;  // check_spec() is stricter and knows why
-constexpr std::int64_t kUnsetId = 0xffffffff;              // -1, which some converters write
 
 // Keys that change the computation in relatives, with the value that leaves it as it is.
 struct NeutralValue {
@@ -87,10 +86,6 @@ void SpecReader::read_architecture() {
   if (type != "model")
     fail<FormatError>(
         "{}: expected a model, found general.type {}", gguf_.place(), printable(type));
-  if (gguf_.find_integer("split.count", 0, UINT16_MAX).value_or(1) > 1)
-    fail<FormatError>(
-        "{}: one of several files of a split model; join them with llama-gguf-split --merge",
-        gguf_.place());
   architecture_ = gguf_.string("general.architecture");
   if (std::ranges::find(kArchitectures, architecture_) == std::end(kArchitectures))
     throw FormatError(ErrorParts{fmt::format("{}: general.architecture", gguf_.place()),
@@ -258,10 +253,7 @@ bool SpecReader::tied() const {
 }
 
 std::optional<std::int64_t> SpecReader::token_id(std::string_view name) const {
-  const std::string full = fmt::format("tokenizer.ggml.{}_token_id", name);
-  const std::optional<std::int64_t> id = gguf_.find_integer(full, -1, kUnsetId);
-  if (!id || *id == -1 || *id == kUnsetId) return std::nullopt;
-  return gguf_.find_integer(full, 0, spec_.vocab - 1);
+  return gguf_.find_token_id(fmt::format("tokenizer.ggml.{}_token_id", name), spec_.vocab - 1);
 }
 
 void SpecReader::read_special_tokens() {

@@ -169,7 +169,7 @@ TEST(GgufSpec, RefusesWhatIsNoModelOfTheirs) {
   EXPECT_THAT(spec_error(small_llama().text("general.type", "imatrix")),
               HasSubstr("expected a model, found general.type 'imatrix'"));
   EXPECT_THAT(spec_error(small_llama().u32("split.count", 3)),
-              HasSubstr("one of several files of a split model; join them with"));
+              HasSubstr("metadata key 'split.no' is missing"));
   for (const std::string key : {"context_length",
                                 "embedding_length",
                                 "block_count",

@@ -35,7 +35,7 @@ TEST(Gguf, ReadsTheWorkedFile) {
   EXPECT_EQ(tensor.type_name, "Q8_0");
   EXPECT_EQ(tensor.encoding, Encoding{GgmlEncoding{GgmlType::kQ8_0}});
   ASSERT_EQ(tensor.bytes.size(), 34u);
-  EXPECT_EQ(tensor.bytes.data(), file.file()->bytes().data() + 0xe0);
+  EXPECT_EQ(tensor.bytes.data(), file.tensors()[0].file->bytes().data() + 0xe0);
   EXPECT_EQ(tensor.bytes[0], std::byte{0xd0});
   EXPECT_EQ(tensor.bytes[33], std::byte{0x7f});
   EXPECT_EQ(file.find("w"), nullptr);
@@ -151,7 +151,7 @@ TEST(Gguf, HonoursTheAlignment) {
     b.alignment = alignment;
     b.u32("general.alignment", alignment).f32_tensor("a", {3}).f32_tensor("b", {1});
     const GgufFile file = open(b);
-    const auto* start = file.file()->bytes().data();
+    const auto* start = file.tensors()[0].file->bytes().data();
     EXPECT_EQ((file.find("a")->bytes.data() - start) % alignment, 0);
     EXPECT_EQ((file.find("b")->bytes.data() - start) % alignment, 0);
   }

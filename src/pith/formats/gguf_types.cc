@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "pith/base/error.h"
+
 namespace pith {
 namespace {
 
@@ -34,6 +36,13 @@ constexpr RemovedType kRemoved[] = {{4, "Q4_2"},
                                     {37, "IQ4_NL_4_8"},
                                     {38, "IQ4_NL_8_8"}};
 
+// Types of plain numbers that Pith computes with.
+struct DenseType {
+  std::uint32_t id;
+  DType dtype;
+};
+constexpr DenseType kDenseTypes[] = {{0, DType::kF32}, {1, DType::kF16}, {30, DType::kBF16}};
+
 }  // namespace
 
 const GgufType* find_gguf_type(std::uint32_t id) {
@@ -49,19 +58,25 @@ std::string_view removed_gguf_type(std::uint32_t id) {
 }
 
 std::optional<Encoding> encoding_of_gguf_type(std::uint32_t id) {
-  switch (id) {
-    case 0:
-      return DenseEncoding{DType::kF32};
-    case 1:
-      return DenseEncoding{DType::kF16};
-    case 30:
-      return DenseEncoding{DType::kBF16};
-    default:
-      break;
-  }
-  for (const auto& [type, name] : kGgmlTypeNames)
-    if (static_cast<std::uint32_t>(type) == id) return GgmlEncoding{type};
+  for (const DenseType& type : kDenseTypes)
+    if (type.id == id) return DenseEncoding{type.dtype};
+  for (const EnumName<GgmlType>& row : enum_table(GgmlType{}))
+    if (static_cast<std::uint32_t>(row.value) == id) return GgmlEncoding{row.value};
   return std::nullopt;
+}
+
+const GgufType& gguf_type_of(const Encoding& encoding) {
+  const GgufType* type = nullptr;
+  if (const auto* blocks = std::get_if<GgmlEncoding>(&encoding))
+    type = find_gguf_type(static_cast<std::uint32_t>(blocks->type));
+  for (const DenseType& row : kDenseTypes)
+    if (encoding == Encoding(DenseEncoding{row.dtype})) type = find_gguf_type(row.id);
+  if (type != nullptr) return *type;
+  throw UserError(ErrorParts{"GGUF",
+                             fmt::format("an encoding that it has: f32, f16, bf16, {}",
+                                         join_names(enum_names<GgmlType>())),
+                             to_string(encoding),
+                             {}});
 }
 
 }  // namespace pith

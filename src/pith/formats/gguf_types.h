@@ -26,4 +26,7 @@ std::string_view removed_gguf_type(std::uint32_t id);
 // How Pith calls a type that it decodes; nullopt for the others.
 std::optional<Encoding> encoding_of_gguf_type(std::uint32_t id);
 
+// The type that holds an encoding bit for bit. UserError for encodings that no GGUF type holds.
+const GgufType& gguf_type_of(const Encoding& encoding);
+
 }  // namespace pith

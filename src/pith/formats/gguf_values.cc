@@ -22,6 +22,7 @@ bool read_bool(GgufReader& reader) {
 template <class Stored, class Kept>
 std::vector<Kept> read_numbers(GgufReader& reader, std::uint64_t count) {
   reader.expect(count, sizeof(Stored), "array elements");
+  reader.keep(count, sizeof(Kept));
   std::vector<Kept> values(count);
   for (Kept& value : values) {
     const auto stored = reader.number<Stored>("an array element");
@@ -36,15 +37,22 @@ std::vector<Kept> read_numbers(GgufReader& reader, std::uint64_t count) {
 
 std::vector<bool> read_bools(GgufReader& reader, std::uint64_t count) {
   reader.expect(count, 1, "array elements");
+  reader.keep(count, 1);
   std::vector<bool> values(count);
   for (std::size_t i = 0; i < count; ++i) values[i] = read_bool(reader);
   return values;
 }
 
+std::string kept(GgufReader& reader, std::string_view text) {
+  if (!text.empty()) reader.keep(1, text.size());
+  return std::string(text);
+}
+
 std::vector<std::string> read_strings(GgufReader& reader, std::uint64_t count) {
   reader.expect(count, sizeof(std::uint64_t), "array elements");
+  reader.keep(count, sizeof(std::string));
   std::vector<std::string> values(count);
-  for (std::string& value : values) value = reader.text("a string");
+  for (std::string& value : values) value = kept(reader, reader.text("a string"));
   return values;
 }
 
@@ -119,7 +127,7 @@ GgufValue read_gguf_value(GgufReader& reader, GgufValueType type) {
     case GgufValueType::kBool:
       return read_bool(reader);
     case GgufValueType::kString:
-      return std::string(reader.utf8_text("a string"));
+      return kept(reader, reader.utf8_text("a string"));
     case GgufValueType::kArray:
       return read_array(reader);
   }

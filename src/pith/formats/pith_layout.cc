@@ -1,6 +1,8 @@
 #include "pith/formats/pith_layout.h"
 
 #include <algorithm>
+#include <limits>
+#include <set>
 
 #include "pith/base/error.h"
 
@@ -10,6 +12,7 @@ namespace {
 constexpr const char* kMethod = "pith";
 constexpr std::int64_t kMaxDimension = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxGroup = std::int64_t{1} << 31;
+constexpr DType kScaleDtypes[] = {DType::kF32, DType::kF16, DType::kBF16};
 
 template <class E>
 E enum_at(const JsonCursor& json, std::string_view key) {
@@ -20,7 +23,7 @@ E enum_at(const JsonCursor& json, std::string_view key) {
   value.fail("one of " + join_names(enum_names<E>()), "'" + name + "'");
 }
 
-DType dtype_at(const JsonCursor& json, std::string_view key, std::initializer_list<DType> allowed) {
+DType dtype_at(const JsonCursor& json, std::string_view key, std::span<const DType> allowed) {
   const DType dtype = enum_at<DType>(json, key);
   if (std::find(allowed.begin(), allowed.end(), dtype) != allowed.end()) return dtype;
   std::vector<std::string_view> names;
@@ -40,7 +43,9 @@ struct ToJson {
   Json operator()(const Float8Encoding& float8) const {
     return {{"kind", "float8"},
             {"format", name_of(float8.format)},
-            {"granularity", name_of(float8.granularity)}};
+            {"granularity", name_of(float8.granularity)},
+            {"scale_dtype", name_of(float8.scale_dtype)},
+            {"block", float8.block}};
   }
   Json operator()(const GroupIntEncoding& group_int) const {
     Json json = {{"kind", "group_int"},
@@ -49,6 +54,7 @@ struct ToJson {
     if (group_int.granularity == Granularity::kGroup) json["group_size"] = group_int.group_size;
     json["zero_points"] = name_of(group_int.zero_points);
     json["scale_dtype"] = name_of(group_int.scale_dtype);
+    if (group_int.column_groups) json["column_groups"] = true;
     return json;
   }
   Json operator()(const CodebookEncoding& codebook) const {
@@ -64,9 +70,12 @@ struct ToJson {
 
 Encoding float8_from_json(const JsonCursor& json) {
   Float8Encoding encoding;
-  encoding.format = dtype_at(json, "format", {DType::kF8E4M3, DType::kF8E5M2});
+  constexpr DType kFormats[] = {DType::kF8E4M3, DType::kF8E5M2};
+  encoding.format = dtype_at(json, "format", kFormats);
   encoding.granularity = enum_at<Granularity>(json, "granularity");
-  if (encoding.granularity == Granularity::kGroup) json.at("granularity").fail("tensor or row");
+  if (json.has("scale_dtype")) encoding.scale_dtype = dtype_at(json, "scale_dtype", kScaleDtypes);
+  if (encoding.granularity == Granularity::kGroup)
+    encoding.block = static_cast<std::size_t>(json.at("block").integer(1, kMaxGroup));
   return encoding;
 }
 
@@ -77,7 +86,8 @@ Encoding group_int_from_json(const JsonCursor& json) {
   if (encoding.granularity == Granularity::kGroup)
     encoding.group_size = static_cast<std::size_t>(json.at("group_size").integer(1, kMaxGroup));
   encoding.zero_points = enum_at<ZeroPoints>(json, "zero_points");
-  encoding.scale_dtype = dtype_at(json, "scale_dtype", {DType::kF32, DType::kF16, DType::kBF16});
+  encoding.scale_dtype = dtype_at(json, "scale_dtype", kScaleDtypes);
+  if (json.has("column_groups")) encoding.column_groups = json.at("column_groups").boolean();
   return encoding;
 }
 
@@ -89,6 +99,42 @@ Encoding codebook_from_json(const JsonCursor& json) {
   return encoding;
 }
 
+// "activation" is the scheme; its numbers lie beside it.
+ActivationQuantization activation_from_json(const JsonCursor& json) {
+  ActivationQuantization activation{enum_at<ActivationScheme>(json, "activation")};
+  const auto positive = [&](std::string_view key) {
+    const double value = json.at(key).number();
+    if (!(value > 0 && value <= std::numeric_limits<float>::max()))
+      json.at(key).fail("a positive f32");
+    return static_cast<float>(value);
+  };
+  switch (activation.scheme) {
+    case ActivationScheme::kStaticInt8Tensor:
+      activation.zero_point =
+          static_cast<std::int32_t>(json.at("activation_zero_point").integer(-128, 127));
+      [[fallthrough]];
+    case ActivationScheme::kStaticFp8Tensor:
+      activation.scale = positive("activation_scale");
+      break;
+    case ActivationScheme::kLlmInt8:
+      activation.threshold = positive("activation_threshold");
+      break;
+    default:
+      break;
+  }
+  return activation;
+}
+
+void add_activation(const ActivationQuantization& activation, Json& json) {
+  if (activation.scheme == ActivationScheme::kNone) return;
+  json["activation"] = name_of(activation.scheme);
+  if (activation.scheme == ActivationScheme::kStaticInt8Tensor)
+    json["activation_zero_point"] = activation.zero_point;
+  if (activation.scale != 0) json["activation_scale"] = static_cast<double>(activation.scale);
+  if (activation.threshold != 0)
+    json["activation_threshold"] = static_cast<double>(activation.threshold);
+}
+
 LayoutEntry entry_from_json(const JsonCursor& json, const std::vector<Encoding>& encodings) {
   LayoutEntry entry;
   const JsonCursor index = json.at("encoding");
@@ -97,8 +143,7 @@ LayoutEntry entry_from_json(const JsonCursor& json, const std::vector<Encoding>&
       index.integer(0, static_cast<std::int64_t>(encodings.size()) - 1))];
   entry.rows = static_cast<std::size_t>(json.at("rows").integer(1, kMaxDimension));
   entry.cols = static_cast<std::size_t>(json.at("cols").integer(1, kMaxDimension));
-  if (json.has("activation"))
-    entry.activation = enum_at<ActivationQuantization>(json, "activation");
+  if (json.has("activation")) entry.activation = activation_from_json(json);
   return entry;
 }
 
@@ -114,7 +159,7 @@ Encoding encoding_from_json(const JsonCursor& json) {
   static constexpr Kind kKinds[] = {
       {"dense",
        [](const JsonCursor& dense) -> Encoding {
-         return DenseEncoding{dtype_at(dense, "dtype", {DType::kF32, DType::kBF16, DType::kF16})};
+         return DenseEncoding{dtype_at(dense, "dtype", kScaleDtypes)};
        }},
       {"float8", float8_from_json},
       {"group_int", group_int_from_json},
@@ -142,8 +187,7 @@ Json layout_to_json(const PithLayout& layout) {
     if (found == encodings.end()) found = encodings.insert(encodings.end(), entry.encoding);
     Json json = {
         {"encoding", found - encodings.begin()}, {"rows", entry.rows}, {"cols", entry.cols}};
-    if (entry.activation != ActivationQuantization::kNone)
-      json["activation"] = name_of(entry.activation);
+    add_activation(entry.activation, json);
     matrices[name] = std::move(json);
   }
   Json table = Json::array();
@@ -155,11 +199,6 @@ Json layout_to_json(const PithLayout& layout) {
 }
 
 PithLayout layout_from_json(const JsonCursor& quantization_config) {
-  const JsonCursor method = quantization_config.at("quant_method");
-  if (method.string() != kMethod)
-    method.fail("'pith'",
-                "'" + method.string() + "'",
-                "Pith does not read this layout; give it the unquantized model or a GGUF file");
   const JsonCursor version = quantization_config.at("version");
   if (version.integer(1, 1 << 30) > kPithLayoutVersion)
     version.fail(fmt::format("at most {}", kPithLayoutVersion),
@@ -172,6 +211,106 @@ PithLayout layout_from_json(const JsonCursor& quantization_config) {
   for (const auto& [name, json] : quantization_config.at("matrices").members())
     layout.emplace(name, entry_from_json(json, encodings));
   return layout;
+}
+
+namespace {
+
+std::string part_name(const std::string& tensor, const std::string& part) {
+  return part.empty() ? tensor : fmt::format("{}.{}", tensor, part);
+}
+
+class PithReader final : public LayoutReader {
+ public:
+  explicit PithReader(const JsonCursor& config)
+      : layout_(layout_from_json(config)), place_(config.place()) {}
+
+  std::optional<StoredMatrix> find(const LayoutMatrix& dense, FolderTensors& tensors) override {
+    const auto entry = layout_.find(dense.name);
+    if (entry == layout_.end()) return std::nullopt;
+    found_.insert(entry->first);
+    const LayoutEntry& held = entry->second;
+    if (held.rows != dense.rows || held.cols != dense.cols)
+      tensors.fail(dense.name,
+                   fmt::format("shape [{}, {}]", dense.rows, dense.cols),
+                   fmt::format("[{}, {}] in quantization_config", held.rows, held.cols));
+    StoredMatrix stored{"", held.encoding, held.activation, {}};
+    if (is_dense(held.encoding)) return stored;
+    std::vector<Buffer> buffers;
+    for (BufferSpec& spec : specs_of(dense.name, held, tensors)) {
+      const std::string name = part_name(dense.name, spec.part);
+      const StoredTensor& tensor = tensors.require(name, spec.shape, {spec.dtype});
+      if (stored.first_tensor.empty()) stored.first_tensor = name;
+      buffers.push_back({std::move(spec), tensor.bytes, tensor.file});
+    }
+    stored.load = [encoding = held.encoding,
+                   rows = held.rows,
+                   cols = held.cols,
+                   buffers = std::move(buffers)] {
+      return PackedMatrix(encoding, rows, cols, buffers);
+    };
+    return stored;
+  }
+
+  void check_all_found(const std::string& place) const override {
+    for (const auto& [name, entry] : layout_)
+      if (!found_.contains(name))
+        throw FormatError(ErrorParts{fmt::format("{}: quantization_config", place),
+                                     "parameters of the model",
+                                     fmt::format("'{}'", name),
+                                     ""});
+  }
+
+ private:
+  // What the codec refuses is here the file's fault, not the user's.
+  static std::vector<BufferSpec> specs_of(const std::string& name,
+                                          const LayoutEntry& entry,
+                                          const FolderTensors& tensors) {
+    try {
+      return buffer_specs(entry.encoding, entry.rows, entry.cols);
+    } catch (const UserError& error) {
+      fail<FormatError>("{}: tensor '{}': {}", tensors.place(), name, error.what());
+    }
+  }
+
+  PithLayout layout_;
+  std::string place_;
+  std::set<std::string_view> found_;
+};
+
+class PithWriter final : public LayoutWriter {
+ public:
+  explicit PithWriter(const std::vector<LayoutMatrix>& matrices) {
+    for (const LayoutMatrix& matrix : matrices)
+      if (!is_dense(matrix.encoding) || matrix.activation != ActivationQuantization{})
+        layout_[matrix.name] = {matrix.encoding, matrix.rows, matrix.cols, matrix.activation};
+  }
+
+  std::vector<TensorSpec> tensors_of(const LayoutMatrix& matrix) const override {
+    std::vector<TensorSpec> tensors;
+    for (BufferSpec& spec : buffer_specs(matrix.encoding, matrix.rows, matrix.cols))
+      tensors.push_back({part_name(matrix.name, spec.part), spec.dtype, std::move(spec.shape)});
+    return tensors;
+  }
+
+  std::vector<Buffer> pack(const LayoutMatrix&, const PackedMatrix& weight) const override {
+    return {weight.buffers().begin(), weight.buffers().end()};
+  }
+
+  Json quantization_config() const override { return layout_to_json(layout_); }
+
+ private:
+  PithLayout layout_;
+};
+
+}  // namespace
+
+std::unique_ptr<LayoutReader> make_pith_reader(const JsonCursor& config) {
+  return std::make_unique<PithReader>(config);
+}
+
+std::unique_ptr<LayoutWriter> make_pith_writer(const DecoderSpec&,
+                                               std::vector<LayoutMatrix> matrices) {
+  return std::make_unique<PithWriter>(matrices);
 }
 
 }  // namespace pith

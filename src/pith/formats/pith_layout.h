@@ -16,8 +16,7 @@
 #include <map>
 #include <string>
 
-#include "pith/base/json.h"
-#include "pith/codec/packed_matrix.h"
+#include "pith/formats/layout.h"
 
 namespace pith {
 
@@ -26,7 +25,7 @@ constexpr int kPithLayoutVersion = 1;
 struct LayoutEntry {
   Encoding encoding;
   std::size_t rows = 0, cols = 0;
-  ActivationQuantization activation = ActivationQuantization::kNone;
+  ActivationQuantization activation{};
   bool operator==(const LayoutEntry&) const = default;
 };
 using PithLayout = std::map<std::string, LayoutEntry>;  // by tensor name
@@ -36,8 +35,12 @@ Encoding encoding_from_json(
     const JsonCursor& json);  // FormatError for unknown kinds and fields out of range
 
 Json layout_to_json(const PithLayout& layout);
-// Reads a `quantization_config`. FormatError if its quant_method is not pith (names the method and
-// says what to do), or if the version is newer.
+// Reads a `quantization_config`. FormatError if the version is newer.
 PithLayout layout_from_json(const JsonCursor& quantization_config);
+
+// See layout.h.
+std::unique_ptr<LayoutReader> make_pith_reader(const JsonCursor& config);
+std::unique_ptr<LayoutWriter> make_pith_writer(const DecoderSpec& spec,
+                                               std::vector<LayoutMatrix> matrices);
 
 }  // namespace pith

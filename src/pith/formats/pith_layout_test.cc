@@ -16,6 +16,8 @@ const Encoding kEncodings[] = {
     GroupIntEncoding{8, Granularity::kRow, 0, ZeroPoints::kNone, DType::kF32},
     GroupIntEncoding{3, Granularity::kTensor, 0, ZeroPoints::kInt32, DType::kBF16},
     CodebookEncoding{CodebookTable::kFp4, 32, true},
+    Float8Encoding{DType::kF8E4M3, Granularity::kGroup, DType::kBF16, 128},
+    GroupIntEncoding{4, Granularity::kGroup, 32, ZeroPoints::kNone, DType::kF16, true},
     GgmlEncoding{GgmlType::kQ4_1},
 };
 
@@ -34,7 +36,11 @@ TEST(EncodingJson, IsAsDocumented) {
       encoding_to_json(kEncodings[2]).dump(),
       R"({"kind":"group_int","bits":4,"granularity":"group","group_size":128,"zero_points":"packed",)"
       R"("scale_dtype":"F16"})");
-  EXPECT_EQ(encoding_to_json(kEncodings[6]).dump(), R"({"kind":"ggml_block","type":"Q4_1"})");
+  EXPECT_EQ(encoding_to_json(GgmlEncoding{GgmlType::kQ4_1}).dump(),
+            R"({"kind":"ggml_block","type":"Q4_1"})");
+  EXPECT_EQ(encoding_to_json(kEncodings[6]).dump(),
+            R"({"kind":"float8","format":"F8_E4M3","granularity":"group","scale_dtype":"BF16",)"
+            R"("block":128})");
 }
 
 TEST(EncodingJson, RefusesUnknownKindsAndFieldsOutOfRange) {
@@ -47,9 +53,9 @@ TEST(EncodingJson, RefusesUnknownKindsAndFieldsOutOfRange) {
        "'vector'"},
       {R"({})", "c: expected a value for 'kind', found none"},
       {R"({"kind":"dense","dtype":"I8"})",
-       "c: at /dtype: expected one of F32, BF16, F16, found \"I8\""},
+       "c: at /dtype: expected one of F32, F16, BF16, found \"I8\""},
       {R"({"kind":"float8","format":"F8_E4M3","granularity":"group"})",
-       "c: at /granularity: expected tensor or row, found \"group\""},
+       "c: expected a value for 'block', found none"},
       {R"({"kind":"group_int","bits":9})", "c: at /bits: expected an integer from 1 to 8, found 9"},
       {R"({"kind":"group_int","bits":4,"granularity":"block"})",
        "c: at /granularity: expected one of tensor, row, group, found 'block'"},
@@ -69,9 +75,28 @@ TEST(EncodingJson, RefusesUnknownKindsAndFieldsOutOfRange) {
 }
 
 PithLayout small_layout() {
-  return {{"a.weight", {kEncodings[2], 4, 256, ActivationQuantization::kDynamicInt8Token}},
-          {"b.weight", {kEncodings[2], 8, 256, ActivationQuantization::kNone}},
-          {"c.weight", {kEncodings[5], 3, 5, ActivationQuantization::kNone}}};
+  return {{"a.weight",
+           {kEncodings[2], 4, 256, ActivationQuantization{ActivationScheme::kDynamicInt8Token}}},
+          {"b.weight", {kEncodings[2], 8, 256, ActivationQuantization{ActivationScheme::kNone}}},
+          {"c.weight", {kEncodings[5], 3, 5, ActivationQuantization{ActivationScheme::kNone}}}};
+}
+
+TEST(LayoutJson, KeepsTheNumbersOfActivations) {
+  PithLayout layout = small_layout();
+  layout["b.weight"].activation = {ActivationScheme::kStaticInt8Tensor, 0.1f, -7, 0};
+  layout["c.weight"].activation = {ActivationScheme::kLlmInt8, 0, 0, 6.5f};
+  const Json json = parse_json(layout_to_json(layout).dump(), "c");
+  EXPECT_EQ(layout_from_json(JsonCursor(json, "c")), layout);
+  const auto refusal = [&](std::string_view key, const Json& value) {
+    Json bad = json;
+    bad["matrices"]["b.weight"][std::string(key)] = value;
+    return error_of<FormatError>([&] { layout_from_json(JsonCursor(bad, "c")); });
+  };
+  EXPECT_EQ(refusal("activation_scale", 0),
+            "c: at /matrices/b.weight/activation_scale: expected a positive f32, found 0");
+  EXPECT_EQ(refusal("activation_zero_point", 128),
+            "c: at /matrices/b.weight/activation_zero_point: expected an integer from -128 to 127, "
+            "found 128");
 }
 
 TEST(LayoutJson, RoundTripsAndNamesEachEncodingOnce) {
@@ -90,11 +115,16 @@ std::string refusal(const std::string& pointer, const Json& value) {
   return error_of<FormatError>([&] { layout_from_json(JsonCursor(json, "c")); });
 }
 
-TEST(LayoutJson, RefusesOtherMethodsByName) {
-  EXPECT_EQ(refusal("/quant_method", "gptq"),
-            "c: at /quant_method: expected 'pith', found 'gptq'; Pith does not read this layout; "
-            "give it the unquantized "
-            "model or a GGUF file");
+TEST(Layouts, OtherMethodsAreRefusedByName) {
+  const Json json = {{"quant_method", "torchao"}};
+  EXPECT_THAT(error_of<FormatError>([&] { layout_of(JsonCursor(json, "c")); }),
+              testing::AllOf(HasSubstr("c: at /quant_method: expected one of pith"),
+                             HasSubstr("found 'torchao'; Pith does not read this layout; give it "
+                                       "the unquantized model or a GGUF file")));
+  EXPECT_THAT(error_of<UserError>([&] { find_layout("zip"); }),
+              HasSubstr("layout: expected one of pith"));
+  const Json ours = {{"quant_method", "pith"}};
+  EXPECT_EQ(layout_of(JsonCursor(ours, "c")).name, "pith");
 }
 
 TEST(LayoutJson, RefusesNewerVersions) {
@@ -109,8 +139,8 @@ TEST(LayoutJson, RefusesBadEntries) {
   EXPECT_EQ(refusal("/matrices/a.weight/rows", 0),
             "c: at /matrices/a.weight/rows: expected an integer from 1 to 2147483648, found 0");
   EXPECT_EQ(refusal("/matrices/a.weight/activation", "static"),
-            "c: at /matrices/a.weight/activation: expected one of none, dynamic-int8-token, found "
-            "'static'");
+            "c: at /matrices/a.weight/activation: expected one of none, dynamic-int8-token, "
+            "static-int8-tensor, dynamic-fp8-token, static-fp8-tensor, llm-int8, found 'static'");
   EXPECT_EQ(refusal("/encodings", Json::array()),
             "c: at /matrices/a.weight/encoding: expected the index of an encoding, of which there "
             "are none, found 0");

@@ -67,7 +67,7 @@ HeaderTensor read_tensor(const std::string& name, const JsonCursor& entry) {
   tensor.spec.dtype = read_dtype(entry.at("dtype"));
   tensor.spec.shape = read_shape(entry.at("shape"));
   const JsonCursor offsets_at = entry.at("data_offsets");
-  const std::vector<JsonCursor> offsets = offsets_at.items();
+  const JsonCursor::Items offsets = offsets_at.items();
   if (offsets.size() != 2) offsets_at.fail("two integers");
   tensor.begin = plain_integer(offsets[0]);
   tensor.end = plain_integer(offsets[1]);
@@ -116,8 +116,9 @@ SafetensorsHeader parse_safetensors_header(std::string_view json,
         place, "a header that begins with '{'", "something else", "not a safetensors file"});
   const Json document = parse_json(json, place, {.max_bytes = kMaxHeaderBytes, .max_depth = 64});
   const JsonCursor root(document, place);
-  if (document.size() > kMaxTensors + 1)
-    root.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", document.size()));
+  const std::size_t tensors = document.size() - (document.contains(kMetadataKey) ? 1 : 0);
+  if (tensors > kMaxTensors)
+    root.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", tensors));
   SafetensorsHeader header;
   header.tensors.reserve(document.size());
   for (const auto& [name, entry] : root.members()) {

@@ -14,7 +14,8 @@
 namespace pith {
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr std::size_t kMaxTensors = 1'000'000;
+// Of one file or index; published models have up to half as many. Each takes some 900 bytes.
+constexpr std::size_t kMaxTensors = std::size_t{1} << 18;
 constexpr std::size_t kHeaderLengthBytes = 8;
 
 struct HeaderTensor {

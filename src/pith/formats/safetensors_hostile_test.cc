@@ -242,6 +242,62 @@ TEST_F(HostileIndex, NamesThatLeadElsewhereAreRefused) {
   }
 }
 
+TEST_F(HostileIndex, LinksMustNotLeadElsewhere) {
+  TestFolder elsewhere;
+  fs::rename(folder_.path() / "two.safetensors", elsewhere.path() / "two.safetensors");
+  fs::create_symlink(elsewhere.path() / "two.safetensors", folder_.path() / "two.safetensors");
+  EXPECT_EQ(refusal(),
+            fmt::format("/two.safetensors: expected a file in the folder itself or in a download "
+                        "cache, found a link to "
+                        "{}; put the file in its place if you trust it",
+                        fs::canonical(elsewhere.path() / "two.safetensors").string()));
+  fs::remove(folder_.path() / "two.safetensors");
+  fs::create_symlink("none.safetensors", folder_.path() / "two.safetensors");
+  EXPECT_THAT(refusal(), HasSubstr("found no such file"));
+}
+
+TEST_F(HostileIndex, LinksInsideTheFolderAndOfADownloadCacheAreFine) {
+  fs::rename(folder_.path() / "two.safetensors", folder_.path() / "2");
+  fs::create_symlink("2", folder_.path() / "two.safetensors");
+  EXPECT_EQ(SafetensorsReader::open_folder(folder_.path()).tensors().size(), 2u);
+
+  TestFolder cache;
+  const fs::path snapshot = cache.path() / "snapshots/4f8e";
+  fs::create_directories(snapshot);
+  fs::create_directory(cache.path() / "blobs");
+  for (const char* name : {"one.safetensors", "two.safetensors", "model.safetensors.index.json"}) {
+    fs::copy_file(folder_.path() / name, cache.path() / "blobs" / name);
+    fs::create_symlink(fs::path("../../blobs") / name, snapshot / name);
+  }
+  EXPECT_EQ(SafetensorsReader::open_folder(snapshot).tensors().size(), 2u);
+}
+
+// Each of these is a file of some megabytes that would take hundreds.
+TEST(HostileSafetensors, ListsAreBounded) {
+  std::string header = "{";
+  for (std::size_t i = 0; i <= (std::size_t{1} << 18); ++i)
+    header += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", i, entry("[0]", "[0,0]"));
+  EXPECT_THAT(refusal_of_header(header + "}"),
+              HasSubstr("expected at most 262144 tensors, found 262145"));
+  std::string zeros = "[0";
+  for (int i = 0; i < 10'000'000; ++i) zeros += ",0";
+  EXPECT_THAT(refusal_of_header("{\"a\":" + entry(zeros + "]", "[0,0]") + "}"),
+              HasSubstr("expected JSON that takes at most 268435456 bytes of memory, found more"));
+  zeros.resize(2'000'000);
+  EXPECT_THAT(refusal_of_header("{\"a\":" + entry(zeros + "]", "[0,1]") + "}"),
+              HasSubstr("at /a/data_offsets: expected 0 bytes"));
+  EXPECT_THAT(refusal_of_header("{\"a\":" + std::string(200'000, '[')),
+              HasSubstr("nested deeper than 64 levels"));
+}
+
+TEST_F(HostileIndex, MapIsBounded) {
+  std::string names = "{";
+  for (std::size_t i = 0; i <= (std::size_t{1} << 18); ++i)
+    names += fmt::format("{}\"{}\":\"one.safetensors\"", i == 0 ? "" : ",", i);
+  map(names + "}");
+  EXPECT_THAT(refusal(), HasSubstr("/weight_map: expected at most 262144 tensors, found 262145"));
+}
+
 TEST_F(HostileIndex, MapMustBeAnObjectOfNames) {
   map("[]");
   EXPECT_THAT(refusal(),

@@ -42,6 +42,20 @@ std::string shard_name(const JsonCursor& value) {
   return name;
 }
 
+// A link must not lead elsewhere either, except to where download caches keep their files: beside
+// snapshots/REVISION, which is the folder, in blobs.
+void check_link(const fs::path& folder, const std::string& shard) {
+  std::error_code error;
+  if (!fs::is_symlink(fs::symlink_status(folder / shard, error))) return;
+  const fs::path target = fs::canonical(folder / shard), home = fs::canonical(folder);
+  if (target.parent_path() == home) return;
+  if (target.parent_path() == home.parent_path().parent_path() / "blobs") return;
+  throw FormatError(ErrorParts{(folder / shard).string(),
+                               "a file in the folder itself or in a download cache",
+                               "a link to " + target.string(),
+                               "put the file in its place if you trust it"});
+}
+
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   std::error_code ignored;
   const bool pickled = fs::exists(folder / "pytorch_model.bin", ignored) ||
@@ -94,6 +108,9 @@ SafetensorsReader SafetensorsReader::open_folder(const fs::path& folder) {
   const JsonCursor weight_map = JsonCursor(index, index_path.string()).at("weight_map");
   if (!weight_map.json().is_object() || weight_map.json().empty())
     weight_map.fail("an object with a file for each tensor");
+  if (weight_map.json().size() > kMaxTensors)
+    weight_map.fail(fmt::format("at most {} tensors", kMaxTensors),
+                    fmt::format("{}", weight_map.json().size()));
 
   std::map<std::string, std::map<std::string, std::string>>
       names_of_shard;  // shard -> tensor -> where the map says so
@@ -107,6 +124,7 @@ SafetensorsReader SafetensorsReader::open_folder(const fs::path& folder) {
                                    fmt::format("the shard {} that {} names", shard, kIndexName),
                                    "no such file",
                                    "the download may be incomplete"});
+    check_link(folder, shard);
     SafetensorsReader part = open_file(folder / shard);
     for (const auto& [name, pointer] : names)
       if (!part.find(name))

@@ -63,14 +63,14 @@ std::vector<std::string> copy_side_files(const Checkpoint& source, const fs::pat
   if (source.container() == Container::kGguf) return {};
   std::vector<std::string> names;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(source.path(), error)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(source.folder(), error)) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file(error) && is_side_file(name)) names.push_back(name);
   }
   if (error)
-    fail<FormatError>("{}: cannot list its files: {}", source.path().string(), error.message());
+    fail<FormatError>("{}: cannot list its files: {}", source.folder().string(), error.message());
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) copy_durably(source.path() / name, folder / name);
+  for (const std::string& name : names) copy_durably(source.folder() / name, folder / name);
   return names;
 }
 

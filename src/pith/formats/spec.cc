@@ -105,14 +105,18 @@ class SpecCheck {
     const auto named = [index](const char* what) {
       return fmt::format("{} of layer {}", what, index);
     };
-    range(named("heads"), layer.heads, 1, kMaxHeads);
-    range(named("kv heads"), layer.kv_heads, 1, kMaxHeads);
-    range(named("width of q and k heads"), layer.qk_dim, 1, kMaxWidth);
-    range(named("width of v heads"), layer.v_dim, 1, kMaxWidth);
-    range(named("all q heads"), layer.heads * layer.qk_dim, 1, kMaxWidth);
-    range(named("all v heads"), layer.heads * layer.v_dim, 1, kMaxWidth);
-    range(named("MLP width"), layer.ffn, 1, kMaxWidth);
-    range(named("attention window"), layer.window, 0, kMaxContext);
+    // Names are made for errors only: there are up to 10,000 layers.
+    const auto check = [&](const char* what, auto value, std::int64_t low, std::int64_t high) {
+      if (value < low || value > high) range(named(what), value, low, high);
+    };
+    check("heads", layer.heads, 1, kMaxHeads);
+    check("kv heads", layer.kv_heads, 1, kMaxHeads);
+    check("width of q and k heads", layer.qk_dim, 1, kMaxWidth);
+    check("width of v heads", layer.v_dim, 1, kMaxWidth);
+    check("all q heads", layer.heads * layer.qk_dim, 1, kMaxWidth);
+    check("all v heads", layer.heads * layer.v_dim, 1, kMaxWidth);
+    check("MLP width", layer.ffn, 1, kMaxWidth);
+    check("attention window", layer.window, 0, kMaxContext);
     if (layer.heads % layer.kv_heads != 0)
       fail(named("kv heads that divide the heads"),
            fmt::format("{} for {} heads", layer.kv_heads, layer.heads));
@@ -141,6 +145,10 @@ class SpecCheck {
       positive("rope beta_slow", rope.beta_slow);
       if (rope.attention_factor) positive("rope attention_factor", *rope.attention_factor);
     }
+    if (rope.scaling == RopeScalingKind::kDynamic &&
+        !(rope.factor >= 1 && rope.factor * static_cast<double>(spec_.context) <= kMaxContext))
+      fail(fmt::format("dynamic rope factor from 1 to {}", kMaxContext / spec_.context),
+           fmt::format("{}", rope.factor));
     if (rope.scaling == RopeScalingKind::kDynamic)
       for (const LayerSpec& layer : spec_.layers)
         if (layer.qk_dim < 4)

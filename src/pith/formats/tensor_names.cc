@@ -1,6 +1,7 @@
 #include "pith/formats/tensor_names.h"
 
 #include <algorithm>
+#include <charconv>
 #include <span>
 
 #include "pith/base/error.h"
@@ -82,6 +83,19 @@ bool is_known_buffer(std::string_view tensor, Family family) {
   if (family == Family::kGpt2)
     return tensor.ends_with(".attn.bias") || tensor.ends_with(".attn.masked_bias");
   return tensor.ends_with(".rotary_emb.inv_freq");
+}
+
+std::optional<std::size_t> layer_of_tensor(std::string_view tensor) {
+  if (tensor.starts_with(kGpt2Prefix)) tensor.remove_prefix(kGpt2Prefix.size());
+  for (const std::string_view start : {"model.layers.", "h."}) {
+    if (!tensor.starts_with(start)) continue;
+    const char* first = tensor.data() + start.size();
+    const char* last = tensor.data() + tensor.size();
+    std::size_t layer = 0;
+    const auto [end, error] = std::from_chars(first, last, layer);
+    if (error == std::errc{} && end != last && *end == '.') return layer;
+  }
+  return std::nullopt;
 }
 
 std::string_view foreign_quantization(std::string_view tensor) {

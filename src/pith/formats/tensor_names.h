@@ -1,6 +1,8 @@
 // Pith's parameter names <-> Hugging Face tensor names. Source: formats.md 2.2, 2.3.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,10 @@ constexpr std::string_view kGpt2Prefix = "transformer.";
 
 // Buffers of old files that are no parameters: causal masks, rotary frequencies.
 bool is_known_buffer(std::string_view tensor, Family family);
+
+// The number of the layer that a tensor of the family belongs to, if any:
+// "model.layers.7.mlp.up_proj.weight" -> 7, "h.3.ln_1.bias" -> 3.
+std::optional<std::size_t> layer_of_tensor(std::string_view tensor);
 
 // "GPTQ or AWQ", "bitsandbytes", ... if the tensor is a part of a quantized weight of another
 // program; else "".

@@ -68,5 +68,14 @@ TEST(ForeignQuantization, NamesTheLayout) {
   EXPECT_EQ(foreign_quantization("model.layers.0.mlp.up_proj.weight"), "");
 }
 
+TEST(LayerOfTensor, ReadsTheNumberOfTheFamilies) {
+  EXPECT_EQ(layer_of_tensor("model.layers.7.mlp.up_proj.weight"), 7u);
+  EXPECT_EQ(layer_of_tensor("transformer.h.31.ln_1.bias"), 31u);
+  EXPECT_EQ(layer_of_tensor("h.3.ln_1.bias"), 3u);
+  for (const char* other :
+       {"model.norm.weight", "model.layers.x.weight", "h.", "h.3", "wte.weight"})
+    EXPECT_EQ(layer_of_tensor(other), std::nullopt) << other;
+}
+
 }  // namespace
 }  // namespace pith

@@ -37,10 +37,11 @@ inline std::vector<float> test_values(const Parameter& parameter) {
 inline Weights write_model(const std::filesystem::path& folder,
                            const DecoderSpec& spec,
                            const Chooser& choose,
-                           std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes) {
+                           std::uint64_t shard_bytes = CheckpointWriter::kDefaultShardBytes,
+                           std::string_view layout = "pith") {
   std::vector<StoredParameter> stored;
   for (const Parameter& parameter : parameters_of(spec)) stored.push_back(choose(parameter));
-  CheckpointWriter writer(folder, spec, stored, shard_bytes);
+  CheckpointWriter writer(folder, spec, stored, shard_bytes, layout);
   Weights weights;
   for (const Parameter& parameter : parameters_of(spec)) {
     const StoredParameter how = choose(parameter);

@@ -9,6 +9,7 @@
 
 #include "pith/base/error.h"
 #include "pith/base/random.h"
+#include "pith/evaluation/scorer.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/torch_scorer.h"
 
@@ -27,8 +28,10 @@ at::Tensor step(const Transformer& model, std::span<const std::int32_t> ids, KvC
   return model.logits(hidden.select(1, hidden.size(1) - 1)).view({-1}).contiguous();
 }
 
-bool is_end(const DecoderSpec& spec, std::int32_t id) {
-  return std::find(spec.eos_ids.begin(), spec.eos_ids.end(), id) != spec.eos_ids.end();
+// Also what NaN weights end in, which no choice of a token would show.
+void require_finite_logits(std::span<const float> logits) {
+  for (const float logit : logits)
+    if (!std::isfinite(logit)) throw NonfiniteError("a logit");
 }
 
 }  // namespace
@@ -60,6 +63,7 @@ Generation generate(const Transformer& model,
   const std::int64_t longest = longest_sequence(spec);
   check_ids(prompt, spec.vocab, longest);
   require(options.max_tokens >= 1, "max-tokens is {}, expected 1 or more", options.max_tokens);
+  const std::vector<std::int64_t> stop_ids = options.stop_ids.value_or(spec.eos_ids);
   const c10::InferenceMode guard;
   const auto room = longest - static_cast<std::int64_t>(prompt.size());
   // The last token is never fed back, so one more than the room can come out.
@@ -72,8 +76,9 @@ Generation generate(const Transformer& model,
   result.prefill_seconds = seconds_since(start);
   start = Clock::now();
   while (true) {
+    require_finite_logits(float_span(logits));
     const std::int32_t id = sample_token(float_span(logits), options, result.ids.size());
-    if (!options.ignore_eos && is_end(spec, id)) break;
+    if (!options.ignore_eos && std::ranges::find(stop_ids, id) != stop_ids.end()) break;
     result.ids.push_back(id);
     if (on_token) on_token(id);
     if (static_cast<std::int64_t>(result.ids.size()) == limit) break;

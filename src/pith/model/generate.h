@@ -15,7 +15,8 @@ struct GenerateOptions {
   std::int64_t max_tokens = 128;  // new ones
   double temperature = 0;         // 0: the most likely token, lowest id on ties
   std::uint64_t seed = 0;
-  bool ignore_eos = false;  // go on after an end-of-sequence token
+  bool ignore_eos = false;                              // go on after an end-of-sequence token
+  std::optional<std::vector<std::int64_t>> stop_ids{};  // end a text; default: the spec's eos_ids
 };
 
 struct Generation {
@@ -26,7 +27,7 @@ struct Generation {
   double tokens_per_second = 0;  // decoding only; 0 if there was at most one token
 };
 
-// Continues `prompt` (1 to context ids). Stops at max_tokens, an eos id of the spec or the model's
+// Continues `prompt` (1 to context ids). Stops at max_tokens, a stop id or the model's
 // context. `on_token` sees each new id as it comes. Token i draws from the counter-based stream
 // (seed, i), so equal seeds give equal tokens.
 Generation generate(const Transformer& model,

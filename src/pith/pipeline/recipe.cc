@@ -17,8 +17,6 @@ void refuse_later(const YamlNode& root) {
     if (const auto node = root.find(key))
       node->fail(
           "no such key yet", "'" + std::string(key) + "'", "it comes with the calibrated methods");
-  if (const auto node = root.find("export"); node && node->string() != "pith")
-    node->fail("pith", "'" + node->string() + "', which is not built yet");
   if (root.at("model").kind() == YamlNode::Kind::kMap)
     root.at("model").fail("a model's path", "a map", "training from scratch is not built yet");
 }
@@ -30,6 +28,7 @@ EvaluateTasks read_tasks(const YamlNode& node) {
   if (const auto perplexity = node.find("perplexity")) {
     perplexity->at("text");
     read_yaml_options(*perplexity, tasks.perplexity.emplace());
+    tasks.perplexity->place = perplexity->place();
   }
   if (const auto kl = node.find("kl")) {
     constexpr std::array<std::string_view, 1> kKlKeys = {"tokens"};
@@ -40,10 +39,20 @@ EvaluateTasks read_tasks(const YamlNode& node) {
   return tasks;
 }
 
+OutputFormat read_format(const YamlNode& node) {
+  const OutputFormat format = parse_output_format(node.string(), node.place());
+  if (format.name == "hf" || format.preset)
+    node.fail("a layout that keeps what the stages made, or gguf", "'" + node.string() + "'");
+  return format;
+}
+
 Json record_of(const Recipe& recipe) {
   Json stages = Json::array();
   for (const auto& stage : recipe.stages) stages.push_back({{stage->name(), stage->options()}});
-  Json record{{"seed", recipe.seed}, {"stages", stages}, {"evaluate", Json::object()}};
+  Json record{{"seed", recipe.seed},
+              {"stages", stages},
+              {"evaluate", Json::object()},
+              {"export", to_string(recipe.format)}};
   if (recipe.evaluate.perplexity)
     record["evaluate"]["perplexity"] = options_to_json(*recipe.evaluate.perplexity);
   if (recipe.evaluate.kl_tokens)
@@ -60,6 +69,7 @@ Recipe read_recipe(const std::filesystem::path& path) {
   Recipe recipe;
   recipe.model = root.at("model").string();
   if (const auto output = root.find("output")) recipe.output = output->string();
+  if (const auto node = root.find("export")) recipe.format = read_format(*node);
   if (const auto seed = root.find("seed"))
     recipe.seed =
         static_cast<std::uint64_t>(seed->integer(0, std::numeric_limits<std::int64_t>::max()));

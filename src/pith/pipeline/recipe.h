@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pith/conversion/output_format.h"
 #include "pith/evaluation/protocol.h"
 #include "pith/pipeline/stage.h"
 
@@ -16,6 +17,7 @@ namespace pith {
 struct PerplexityTask {
   std::filesystem::path text;
   ProtocolOptions protocol;
+  std::string place{};  // in the recipe, for errors that need the model
 };
 void visit(PerplexityTask& o, auto&& v) {
   v("text", o.text, "TEXT to measure on");
@@ -34,7 +36,8 @@ struct Recipe {
   std::uint64_t seed = 0;
   std::vector<std::unique_ptr<Stage>> stages;
   EvaluateTasks evaluate;
-  Json record;  // for report.json: everything that decides the result
+  OutputFormat format;  // of the last stage's output
+  Json record;          // for report.json: everything that decides the result
 };
 
 // Relative paths are taken from the working directory. Throws UserError with line and column:

@@ -11,7 +11,6 @@
 #include "pith/model/load.h"
 #include "pith/report/output.h"
 #include "pith/report/size.h"
-#include "pith/text/tokenizer.h"
 
 namespace pith {
 namespace {
@@ -19,15 +18,27 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Cost plan_stages(const Recipe& recipe, const Checkpoint& source) {
+  const std::filesystem::path parent = recipe.output.parent_path();
+  const std::filesystem::path folder = parent.empty() ? "." : parent;
   Cost total;
   for (const auto& stage : recipe.stages) {
     stage->check(source);
-    const Cost cost = stage->plan(source);
+    const Cost cost = stage->plan(source, folder);
     total.peak_bytes = std::max(total.peak_bytes, cost.peak_bytes);
     total.disk_bytes = std::max(total.disk_bytes, cost.disk_bytes);
     total.seconds += cost.seconds;
   }
   return total;
+}
+
+// What the evaluation needs, found out before hours of work: the text, a tokenizer that fits, a
+// protocol that the model's context allows.
+void check_evaluation(const Recipe& recipe, const Checkpoint& source) {
+  if (!recipe.evaluate.perplexity) return;
+  const PerplexityTask& task = *recipe.evaluate.perplexity;
+  in_context(task.place, [&] {
+    prepare_text(task.text, task.protocol, source, longest_sequence(source.spec()));
+  });
 }
 
 // Runs the stages one after the other; all but the last write to a folder that is dropped
@@ -44,9 +55,8 @@ ConversionResult run_stages(const Recipe& recipe,
       between.push_back(
           std::make_unique<AtomicFolder>(output.output().string() + ".stage" + std::to_string(i)));
     const std::filesystem::path folder = last ? output.folder() : between.back()->path();
-    if (current.gguf()) write_tokenizer_files(*current.gguf(), folder);
     log_info("[{}] stage={}/{}", recipe.stages[i]->name(), i + 1, recipe.stages.size());
-    result = recipe.stages[i]->run(current, folder);
+    result = recipe.stages[i]->run(current, folder, last ? recipe.format : OutputFormat{});
     if (!last) current = Checkpoint::open(folder);
   }
   return result;
@@ -102,6 +112,7 @@ RecipeOutcome run_recipe(const Recipe& recipe) {
   std::vector<std::filesystem::path> inputs = source.files();
   if (recipe.evaluate.perplexity) inputs.push_back(recipe.evaluate.perplexity->text);
   RunReport report;
+  check_evaluation(recipe, source);
   report.forecast = plan_stages(recipe, source);
   OutputRun output({"compress", recipe.record, inputs}, recipe.output);
   if (output.finished_before()) return {true, {}};

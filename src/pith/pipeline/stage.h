@@ -16,10 +16,12 @@ class Stage {
   virtual ~Stage() = default;
   virtual std::string name() const = 0;
   virtual void check(const Checkpoint& source) const = 0;  // before anything runs; throws UserError
-  virtual Cost plan(const Checkpoint& source) const = 0;
+  // `folder` is on the disk of the output.
+  virtual Cost plan(const Checkpoint& source, const std::filesystem::path& folder) const = 0;
   // Writes a complete model to `folder`, which exists and is empty.
   virtual ConversionResult run(const Checkpoint& source,
-                               const std::filesystem::path& folder) const = 0;
+                               const std::filesystem::path& folder,
+                               const OutputFormat& format) const = 0;
   virtual Json options() const = 0;
 };
 

@@ -1,10 +1,12 @@
-// An output folder and its report.json: nothing under the final name until complete, the same
-// command twice does the work once.
+// An output and its report: nothing under the final name until complete, the same command twice
+// does the work once. The output is a folder that holds report.json, or, if its name ends in .gguf,
+// a file (or the files OUT-00001-of-0000N.gguf that it is split into) beside OUT.report.json.
 #pragma once
 
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,13 +34,18 @@ class OutputRun {
   bool finished_before() const { return folder_ == nullptr; }
   const std::filesystem::path& output() const { return output_; }
   const std::filesystem::path& folder() const;  // write here
-  // Completes the report with identity and hashes, writes it, and gives the folder its name.
+  // Completes the report with identity and hashes, writes it, and gives the output its name.
   void finish(RunReport report);
+  const std::filesystem::path& report_path() const { return report_path_; }
 
  private:
+  bool is_file() const;
+  void move_files() const;
+
   RunIdentity identity_;
-  std::filesystem::path output_;
+  std::filesystem::path output_, report_path_;
   std::unique_ptr<AtomicFolder> folder_;
+  std::stop_source stop_;                       // an error need not wait for the hashes
   std::future<std::vector<InputFile>> hashes_;  // made while the work goes on
 };
 

@@ -63,5 +63,32 @@ TEST_F(OutputRunTest, AnythingElseOnAnExistingOutputIsRefused) {
   EXPECT_THAT(message(identity(4)), HasSubstr("choose another -o"));
 }
 
+TEST_F(OutputRunTest, AFileHasItsReportBesideIt) {
+  {
+    OutputRun run(identity(4), base_ / "out.gguf");
+    std::ofstream(run.folder() / "model.gguf") << "x";
+    EXPECT_FALSE(fs::exists(base_ / "out.gguf"));
+    run.finish({});
+  }
+  EXPECT_TRUE(fs::is_regular_file(base_ / "out.gguf"));
+  EXPECT_EQ(read_json_file(base_ / "out.report.json")["command"], "quantize");
+  EXPECT_EQ(std::distance(fs::directory_iterator(base_), fs::directory_iterator()), 3);
+  EXPECT_TRUE(OutputRun(identity(4), base_ / "out.gguf").finished_before());
+  EXPECT_THROW(OutputRun(identity(3), base_ / "out.gguf"), FormatError);
+}
+
+TEST_F(OutputRunTest, ASplitFileKeepsItsNumbers) {
+  {
+    OutputRun run(identity(4), base_ / "out.gguf");
+    for (const char* part : {"model-00001-of-00002.gguf", "model-00002-of-00002.gguf"})
+      std::ofstream(run.folder() / part) << part;
+    run.finish({});
+  }
+  EXPECT_TRUE(fs::is_regular_file(base_ / "out-00001-of-00002.gguf"));
+  EXPECT_TRUE(fs::is_regular_file(base_ / "out-00002-of-00002.gguf"));
+  EXPECT_TRUE(OutputRun(identity(4), base_ / "out.gguf").finished_before());
+  EXPECT_THROW(OutputRun(identity(3), base_ / "out.gguf"), FormatError);
+}
+
 }  // namespace
 }  // namespace pith

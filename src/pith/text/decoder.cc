@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <type_traits>
 
 #include "pith/base/error.h"
 #include "pith/base/utf8.h"
@@ -12,6 +13,12 @@ namespace pith {
 namespace {
 
 constexpr std::int64_t kMaxStrip = 1 << 20;
+
+std::size_t size_of(const std::vector<std::string>& tokens) {
+  std::size_t bytes = 0;
+  for (const std::string& token : tokens) bytes += token.size();
+  return bytes;
+}
 
 std::string joined(const std::vector<std::string>& tokens, std::string_view separator) {
   std::string text;
@@ -35,6 +42,8 @@ Decoder Decoder::from_json(const std::optional<JsonCursor>& cursor) {
 void Decoder::add(const JsonCursor& cursor) {
   const JsonCursor type = cursor.at("type");
   const std::string name = type.string();
+  if (steps_.size() == kMaxTextSteps)
+    cursor.fail(fmt::format("at most {} decoders", kMaxTextSteps), "more");
   if (name == "Sequence") {
     for (const JsonCursor& step : cursor.at("decoders").items()) add(step);
   } else if (name == "ByteLevel") {
@@ -78,8 +87,16 @@ void Decoder::add_metaspace(const JsonCursor& cursor) {
 
 std::string Decoder::decode(std::vector<std::string> tokens) const {
   if (is_none_) return joined(tokens, " ");
-  for (const Step& step : steps_)
-    std::visit([&](const auto& chosen) { apply(chosen, tokens); }, step);
+  const std::size_t max_bytes = max_bytes_made_of(size_of(tokens));
+  for (const Step& step : steps_) {
+    const auto run = [&](const auto& chosen) {
+      if constexpr (std::is_same_v<decltype(chosen), const Replace&>)
+        replace(chosen, max_bytes, tokens);
+      else
+        apply(chosen, tokens);
+    };
+    std::visit(run, step);
+  }
   return joined(tokens, "");
 }
 
@@ -127,9 +144,14 @@ void Decoder::apply(const Fuse&, std::vector<std::string>& tokens) {
   tokens = {joined(tokens, "")};
 }
 
-void Decoder::apply(const Replace& step, std::vector<std::string>& tokens) {
+void Decoder::replace(const Replace& step,
+                      std::size_t max_bytes,
+                      std::vector<std::string>& tokens) {
   RegexScratch scratch;
-  for (std::string& token : tokens) token = step.pattern.replace_all(token, step.content, scratch);
+  for (std::string& token : tokens) {
+    token = step.pattern.replace_all(token, step.content, max_bytes, scratch);
+    max_bytes -= token.size();
+  }
 }
 
 void Decoder::apply(const Strip& step, std::vector<std::string>& tokens) {

@@ -56,7 +56,7 @@ class Decoder {
   static void apply(const ByteLevel& step, std::vector<std::string>& tokens);
   static void apply(const ByteFallback& step, std::vector<std::string>& tokens);
   static void apply(const Fuse& step, std::vector<std::string>& tokens);
-  static void apply(const Replace& step, std::vector<std::string>& tokens);
+  static void replace(const Replace& step, std::size_t max_bytes, std::vector<std::string>& tokens);
   static void apply(const Strip& step, std::vector<std::string>& tokens);
   static void apply(const Metaspace& step, std::vector<std::string>& tokens);
 

@@ -78,6 +78,20 @@ TEST(Decoder, KnowsHowTextGrows) {
   EXPECT_EQ(Decoder::from_json(std::nullopt).growth(), Decoder::Growth::kAtEnd);
 }
 
+TEST(Decoder, GrowthIsBounded) {
+  const Json doubling = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  const auto times = [&](std::size_t count) {
+    return Json{{"type", "Sequence"}, {"decoders", Json::array_t(count, doubling)}};
+  };
+  EXPECT_EQ(decode(times(5), {"a", "a"}).size(), 64u);
+  EXPECT_THAT(message_of<FormatError>([&] {
+                decode(times(64), {"a", "a"});
+              }),
+              testing::StartsWith("a replacement by 'aa' makes more than "));
+  EXPECT_EQ(message_of<FormatError>([&] { decode(times(65), {}); }),
+            "t.json: at /decoders/64: expected at most 64 decoders, found more");
+}
+
 TEST(Decoder, ErrorsNameThePlace) {
   const auto message = [](const Json& document) {
     return message_of<FormatError>([&] { decode(document, {}); });

@@ -187,6 +187,10 @@ Json replace_json(std::string_view from, std::string_view to) {
 
 constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
+Json normalizer_json(PreTokenizerKind kind) {
+  return kind == PreTokenizerKind::kQwen2 ? Json{{"type", "NFC"}} : Json(nullptr);
+}
+
 Json normalizer_json(const GgufVocabulary& vocabulary) {
   if (vocabulary.model == "llama") {
     Json steps = Json::array();
@@ -195,8 +199,7 @@ Json normalizer_json(const GgufVocabulary& vocabulary) {
     steps.push_back(replace_json(" ", kSpaceSymbol));
     return {{"type", "Sequence"}, {"normalizers", steps}};
   }
-  if (pre_tokenizer_kind(vocabulary) == PreTokenizerKind::kQwen2) return {{"type", "NFC"}};
-  return nullptr;
+  return normalizer_json(pre_tokenizer_kind(vocabulary));
 }
 
 Json decoder_json(const GgufVocabulary& vocabulary) {
@@ -209,6 +212,18 @@ Json decoder_json(const GgufVocabulary& vocabulary) {
 }
 
 }  // namespace
+
+std::vector<GgufPreTokenizer> gguf_pre_tokenizers() {
+  std::vector<GgufPreTokenizer> all;
+  std::optional<PreTokenizerKind> last;
+  for (const auto& [name, kind] : kPreTokenizers) {
+    if (kind == last) continue;  // a synonym
+    last = kind;
+    all.push_back(
+        {name, normalizer_json(kind), pre_tokenizer_json(kind), kind == PreTokenizerKind::kLlama3});
+  }
+  return all;
+}
 
 Json tokenizer_json(const GgufVocabulary& vocabulary) {
   Json document = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};

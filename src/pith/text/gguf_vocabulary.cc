@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "pith/base/error.h"
+#include "pith/base/utf8.h"
 #include "pith/text/tokenizer.h"
 #include "pith/text/vocabulary.h"
 
@@ -14,6 +15,10 @@ namespace pith {
 namespace {
 
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
+// Of finding merges: bytes compared, and bytes of the merges. Vocabularies of 256,000 tokens come
+// to a tenth of either; tokens that are all prefixes of each other would fill memory.
+constexpr std::size_t kMaxComparedBytes = std::size_t{1} << 29;
+constexpr std::size_t kMaxMergeBytes = std::size_t{1} << 25;
 
 std::string key(std::string_view name) { return std::string(kPrefix) + std::string(name); }
 
@@ -57,10 +62,19 @@ std::vector<double> read_scores(const GgufFile& gguf, std::size_t count) {
   return *scores;
 }
 
+// Texts that go into JSON must be UTF-8; GGUF itself asks that of strings outside of arrays only.
+void check_utf8(const GgufFile& gguf,
+                std::string_view name,
+                const std::vector<std::string>& texts) {
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (valid_utf8_prefix(texts[i]) != texts[i].size())
+      fail<FormatError>("{}: {}[{}] is '{}', expected UTF-8", gguf.place(), key(name), i, texts[i]);
+}
+
 void read_special_ids(const GgufFile& gguf, GgufVocabulary& vocabulary) {
   const auto last = static_cast<std::int64_t>(vocabulary.tokens.size()) - 1;
   const auto id = [&](std::string_view name) -> std::optional<std::int32_t> {
-    const auto found = gguf.find_integer(key(name), 0, last);
+    const auto found = gguf.find_token_id(key(name), last);
     return found ? std::optional(static_cast<std::int32_t>(*found)) : std::nullopt;
   };
   vocabulary.bos_id = id("bos_token_id");
@@ -111,6 +125,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
                       key("tokens"),
                       tokens == nullptr ? 0 : tokens->size(),
                       kMaxVocabulary);
+  check_utf8(gguf, "tokens", *tokens);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());
   vocabulary.pre = gguf.find_string(key("pre")).value_or("default");
@@ -119,6 +134,7 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
   } else {
     const auto* merges = gguf.find_strings(key("merges"));
     if (merges == nullptr) fail<FormatError>("{}: there is no {}", gguf.place(), key("merges"));
+    check_utf8(gguf, "merges", *merges);
     vocabulary.merges = *merges;
   }
   read_special_ids(gguf, vocabulary);
@@ -135,11 +151,18 @@ std::vector<TokenPair> merges_from_scores(const GgufVocabulary& vocabulary) {
     double score;
   };
   std::vector<Split> splits;
+  std::size_t compared_bytes = 0, merge_bytes = 0;
   for (const auto& [token, id] : ids)
     for (std::size_t cut = 1; cut < token.size(); ++cut) {
+      if ((compared_bytes += token.size()) > kMaxComparedBytes || merge_bytes > kMaxMergeBytes)
+        fail<FormatError>(
+            "{}: the tokens are too long to find their merges; the longest may have some hundred "
+            "bytes",
+            vocabulary.place);
       const auto left = ids.find(token.substr(0, cut)), right = ids.find(token.substr(cut));
       if (left == ids.end() || right == ids.end()) continue;
       splits.push_back({left->second, right->second, vocabulary.scores[id]});
+      merge_bytes += token.size();
     }
   std::sort(splits.begin(), splits.end(), [](const Split& a, const Split& b) {
     return a.score != b.score ? a.score > b.score

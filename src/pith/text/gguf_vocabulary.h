@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pith/base/json.h"
@@ -31,6 +32,14 @@ struct GgufVocabulary {
 GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf);
 
 Json tokenizer_json(const GgufVocabulary& vocabulary);
+
+// What a value of `tokenizer.ggml.pre` stands for in a tokenizer.json.
+struct GgufPreTokenizer {
+  std::string_view pre;
+  Json normalizer, pre_tokenizer;
+  bool takes_whole_words = false;  // ignore_merges
+};
+std::vector<GgufPreTokenizer> gguf_pre_tokenizers();  // one for each kind
 
 // Merges of a SentencePiece vocabulary, as pairs in rank order: all ways to make a normal token out
 // of two, highest score first, among equal ones lowest left id, then right id: the order in the

@@ -179,6 +179,23 @@ TEST(GgufVocabulary, ErrorsNameTheKey) {
             "not in it");
 }
 
+// Tokens that are all prefixes of each other: a file of half a megabyte, merges of 300.
+TEST(GgufVocabulary, MergesAreBounded) {
+  std::vector<std::pair<std::string, double>> tokens;
+  for (std::size_t bytes = 1; bytes <= 1000; ++bytes)
+    tokens.emplace_back(std::string(bytes, 'a'), 0);
+  constexpr const char* kRefusal =
+      "m.gguf: the tokens are too long to find their merges; the longest may have some hundred "
+      "bytes";
+  EXPECT_EQ(message_of<FormatError>([&] { merges_from_scores(llama_vocabulary(tokens)); }),
+            kRefusal);
+  tokens = {{std::string(30'000, 'a'), 0}};
+  EXPECT_EQ(message_of<FormatError>([&] { merges_from_scores(llama_vocabulary(tokens)); }),
+            kRefusal);
+  tokens = {{std::string(2'000, 'a'), 0}, {std::string(1'999, 'a'), 0}, {"a", 0}};
+  EXPECT_EQ(merges_from_scores(llama_vocabulary(tokens)).size(), 2u);
+}
+
 GgufBuilder small_file() {
   GgufBuilder file;
   file.text("general.architecture", "llama")
@@ -238,6 +255,12 @@ TEST(GgufVocabulary, BadFilesAreRefused) {
   EXPECT_THAT(message([](GgufBuilder& b) { b.remove("tokenizer.ggml.merges"); }),
               HasSubstr("there is no tokenizer.ggml.merges"));
   EXPECT_THAT(message([](GgufBuilder& b) {
+                b.texts("tokenizer.ggml.tokens", {"a", "b\xff"});
+              }),
+              HasSubstr("tokenizer.ggml.tokens[1] is 'b\\xff', expected UTF-8"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.texts("tokenizer.ggml.merges", {"\xc3 a"}); }),
+              HasSubstr("tokenizer.ggml.merges[0] is '\\xc3 a', expected UTF-8"));
+  EXPECT_THAT(message([](GgufBuilder& b) {
                 b.u32s("tokenizer.ggml.token_type", {1, 2});
               }),
               HasSubstr("tokenizer.ggml.token_type has 2 entries for 260 tokens"));
@@ -293,6 +316,14 @@ TEST(TokenizerFiles, NamedChatTemplatesBecomeAList) {
   ASSERT_EQ(templates.size(), 2u);
   EXPECT_EQ(templates[0]["name"], "default");
   EXPECT_EQ(templates[1]["template"], "T");
+}
+
+TEST(TokenizerFiles, NamesOfChatTemplatesMustBeText) {
+  const TemporaryGguf file(small_file().texts("tokenizer.chat_templates", {"\xff"}).bytes());
+  const Folder folder;
+  EXPECT_THAT(
+      message_of<FormatError>([&] { write_tokenizer_files(GgufFile(file.path()), folder.path()); }),
+      testing::HasSubstr("tokenizer.chat_templates: '\\xff' is not UTF-8"));
 }
 
 TEST(TokenizerFiles, NothingIsWrittenForABadVocabulary) {

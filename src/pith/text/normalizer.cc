@@ -97,6 +97,8 @@ Normalizer Normalizer::from_json(const std::optional<JsonCursor>& cursor) {
 void Normalizer::add(const JsonCursor& cursor) {
   const JsonCursor type = cursor.at("type");
   const std::string name = type.string();
+  if (steps_.size() == kMaxTextSteps)
+    cursor.fail(fmt::format("at most {} normalizers", kMaxTextSteps), "more");
   for (const auto& [form_name, form] : kForms) {
     if (name != form_name) continue;
     steps_.emplace_back(form);
@@ -117,6 +119,7 @@ void Normalizer::add(const JsonCursor& cursor) {
 std::string_view Normalizer::apply(std::string_view text,
                                    std::string& storage,
                                    RegexScratch& scratch) const {
+  const std::size_t max_bytes = max_bytes_made_of(text.size());
   for (const Step& step : steps_) {
     if (const auto* form = std::get_if<NormalForm>(&step)) {
       if (is_surely_normal(text, *form)) continue;
@@ -124,9 +127,11 @@ std::string_view Normalizer::apply(std::string_view text,
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
       if (text.empty()) continue;
       storage = prepend->text + std::string(text);
+      if (storage.size() > max_bytes)
+        fail<FormatError>("the normalizer makes more than {} bytes of a text", max_bytes);
     } else {
       const auto& replace = std::get<Replace>(step);
-      storage = replace.pattern.replace_all(text, replace.content, scratch);
+      storage = replace.pattern.replace_all(text, replace.content, max_bytes, scratch);
     }
     text = storage;
   }

@@ -67,6 +67,21 @@ TEST(Normalizer, StepsActInOrder) {
   EXPECT_EQ(normalized({{"type", "Sequence"}, {"normalizers", Json::array()}}, "a"), "a");
 }
 
+TEST(Normalizer, GrowthIsBounded) {
+  const Json doubling = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  const auto times = [&](std::size_t count) {
+    return Json{{"type", "Sequence"}, {"normalizers", Json::array_t(count, doubling)}};
+  };
+  EXPECT_EQ(normalized(times(5), "ab").size(), 33u);
+  EXPECT_EQ(message_of<FormatError>([&] { normalized(times(64), "ab"); }),
+            "a replacement by 'aa' makes more than 320 bytes of a text of 257");
+  EXPECT_EQ(message_of<FormatError>([&] { normalized(times(65), ""); }),
+            "t.json: at /normalizers/64: expected at most 64 normalizers, found more");
+  const Json prepend = {{"type", "Prepend"}, {"prepend", std::string(300, 'x')}};
+  EXPECT_EQ(message_of<FormatError>([&] { normalized(prepend, "a"); }),
+            "the normalizer makes more than 288 bytes of a text");
+}
+
 TEST(Normalizer, ErrorsNameThePlace) {
   const auto message = [](const Json& document) {
     return message_of<FormatError>([&] { normalized(document, ""); });

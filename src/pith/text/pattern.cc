@@ -33,7 +33,15 @@ void Pattern::for_each(std::string_view text,
 
 std::string Pattern::replace_all(std::string_view text,
                                  std::string_view content,
+                                 std::size_t max_bytes,
                                  RegexScratch& scratch) const {
+  const auto check = [&](std::size_t bytes) {
+    if (bytes > max_bytes)
+      fail<FormatError>("a replacement by '{}' makes more than {} bytes of a text of {}",
+                        content,
+                        max_bytes,
+                        text.size());
+  };
   std::string result;
   result.reserve(text.size());
   std::size_t end = 0;
@@ -41,8 +49,10 @@ std::string Pattern::replace_all(std::string_view text,
     result += text.substr(end, match.begin - end);
     result += content;
     end = match.end;
+    check(result.size());
   });
   result += text.substr(end);
+  check(result.size());
   return result;
 }
 

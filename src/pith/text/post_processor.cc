@@ -23,6 +23,8 @@ SpecialEnds ends_of_template(const JsonCursor& cursor) {
   SpecialEnds ends;
   bool after_text = false;
   const JsonCursor single = cursor.at("single");
+  if (single.items().size() > kMaxEnds + 1)  // each looks its token up among all
+    single.fail(fmt::format("at most {} parts", kMaxEnds + 1));
   for (const JsonCursor& piece : single.items()) {
     if (piece.has("SpecialToken")) {
       append_ids(cursor.at("special_tokens"),
@@ -56,8 +58,11 @@ SpecialEnds special_ends_from_json(const std::optional<JsonCursor>& cursor) {
   if (name != "Sequence")
     type.fail("a post-processor that Pith has: ByteLevel, TemplateProcessing, Sequence");
   SpecialEnds ends;
-  for (const JsonCursor& step : cursor->at("processors").items())
+  for (const JsonCursor& step : cursor->at("processors").items()) {
     ends = around(ends, special_ends_from_json(step));
+    if (ends.before.size() + ends.after.size() > kMaxEnds)
+      step.fail(fmt::format("at most {} special tokens", kMaxEnds), "more");
+  }
   return ends;
 }
 

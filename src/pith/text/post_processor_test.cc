@@ -60,6 +60,11 @@ TEST(PostProcessor, ErrorsNameThePlace) {
               testing::HasSubstr("expected a value for 'Sequence'"));
   EXPECT_THAT(message(template_of(std::vector<Json>(40, special("<s>")))),
               testing::HasSubstr("expected at most 64 special tokens"));
+  EXPECT_THAT(message(template_of(std::vector<Json>(66, special("</s>")))),
+              testing::HasSubstr("at /single: expected at most 65 parts, found an array of 66"));
+  const Json::array_t steps(65, template_of({special("</s>"), kText}));
+  EXPECT_EQ(message({{"type", "Sequence"}, {"processors", steps}}),
+            "t.json: at /processors/64: expected at most 64 special tokens, found more");
 }
 
 }  // namespace

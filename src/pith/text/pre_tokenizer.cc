@@ -9,6 +9,8 @@
 namespace pith {
 namespace {
 
+constexpr std::ptrdiff_t kMaxByteLevels = 2;
+
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
@@ -83,6 +85,8 @@ PreTokenizer PreTokenizer::from_json(const std::optional<JsonCursor>& cursor) {
 void PreTokenizer::add(const JsonCursor& cursor) {
   const JsonCursor type = cursor.at("type");
   const std::string name = type.string();
+  if (steps_.size() == kMaxTextSteps)  // they call each other, so this bounds the stack too
+    cursor.fail(fmt::format("at most {} pre-tokenizers", kMaxTextSteps), "more");
   if (name == "Sequence") {
     for (const JsonCursor& step : cursor.at("pretokenizers").items()) add(step);
   } else if (name == "ByteLevel") {
@@ -99,6 +103,12 @@ void PreTokenizer::add(const JsonCursor& cursor) {
 }
 
 void PreTokenizer::add_byte_level(const JsonCursor& cursor) {
+  const auto is_byte_level = [](const Step& step) {
+    return std::holds_alternative<ByteLevel>(step);
+  };
+  // Each doubles the bytes of the one before it.
+  if (std::ranges::count_if(steps_, is_byte_level) == kMaxByteLevels)
+    cursor.fail(fmt::format("at most {} ByteLevel pre-tokenizers", kMaxByteLevels), "more");
   ByteLevel step{.add_prefix_space = cursor.boolean_or("add_prefix_space", true), .regex = {}};
   if (cursor.boolean_or("use_regex", true)) step.regex.emplace(kGpt2Pattern);
   steps_.emplace_back(std::move(step));

@@ -99,6 +99,19 @@ TEST(PreTokenizer, MetaspaceHasThreeSchemes) {
             (Strings{"▁a", "b"}));
 }
 
+TEST(PreTokenizer, StepsAreBounded) {
+  const auto times = [](std::size_t count, const Json& step) {
+    return Json{{"type", "Sequence"}, {"pretokenizers", Json::array_t(count, step)}};
+  };
+  EXPECT_EQ(words(times(64, split("-", "Removed")), "a-b"), (Strings{"a", "b"}));
+  EXPECT_EQ(message_of<FormatError>([&] { words(times(100'000, split("-", "Removed")), "a-b"); }),
+            "t.json: at /pretokenizers/64: expected at most 64 pre-tokenizers, found more");
+  EXPECT_EQ(message_of<FormatError>([&] {
+              words(times(3, {{"type", "ByteLevel"}}), "a");
+            }),
+            "t.json: at /pretokenizers/2: expected at most 2 ByteLevel pre-tokenizers, found more");
+}
+
 TEST(PreTokenizer, ErrorsNameThePlace) {
   const auto message = [](const Json& document) {
     return message_of<FormatError>([&] { words(document, ""); });

@@ -21,15 +21,30 @@ struct EncodeOptions {
                               // always are, as in `tokenizers` with encode_special_tokens)
 };
 
+// A tokenizer.json, and the file it comes from or was made of.
+struct TokenizerDocument {
+  Json json;
+  std::string place;
+};
+// Of a checkpoint: tokenizer.json of the folder (else vocab.json + merges.txt), or the GGUF
+// vocabulary. FormatError if there is none.
+TokenizerDocument tokenizer_document(const Checkpoint& checkpoint);
+
 // Immutable; safe for use by several threads (word caches are per call or locked).
+// It makes ids that the model's embedding has no rows for.
+class TokenizerMismatch : public FormatError {
+ public:
+  using FormatError::FormatError;
+};
+
 class Tokenizer {
  public:
   // From a tokenizer.json document. FormatError (path inside the document) for malformed files and
   // for components that are not supported, by name.
   static Tokenizer from_json(const Json& document, const std::string& place);
-  // Of a checkpoint: tokenizer.json of the folder (else vocab.json + merges.txt), or the GGUF
-  // vocabulary. FormatError if there is none, or if an id does not fit the model's vocabulary.
+  // Of tokenizer_document(). FormatError also if an id does not fit the model's vocabulary.
   static Tokenizer of(const Checkpoint& checkpoint);
+  static Tokenizer of(const Checkpoint& checkpoint, const TokenizerDocument& document);
 
   // Text is UTF-8; invalid sequences become U+FFFD, one for each maximal invalid part.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
@@ -72,6 +87,9 @@ class StreamDecoder {
 // that `tokenizer.ggml.pre` names; SentencePiece-style BPE with byte fallback, merges recovered
 // from the scores).
 Json tokenizer_json_from_gguf(const GgufFile& gguf);
+
+// Whether the model comes with a tokenizer, of whatever kind.
+bool has_tokenizer(const Checkpoint& checkpoint);
 
 // Writes tokenizer.json, tokenizer_config.json (with the chat template), special_tokens_map.json
 // and generation_config.json (ids of the tokens that end a text) for a GGUF source, such that

@@ -1,6 +1,7 @@
 // Tokenizer files of a Hugging Face folder, from a GGUF vocabulary.
 #include "pith/base/atomic_file.h"
 #include "pith/base/error.h"
+#include "pith/base/utf8.h"
 #include "pith/text/gguf_vocabulary.h"
 #include "pith/text/tokenizer.h"
 
@@ -31,7 +32,9 @@ Json chat_template_json(const GgufFile& gguf) {
   Json templates = Json::array();
   if (main) templates.push_back({{"name", "default"}, {"template", *main}});
   for (const std::string& name : *names)
-    if (name != "default")
+    if (valid_utf8_prefix(name) != name.size())
+      fail<FormatError>("{}: tokenizer.chat_templates: '{}' is not UTF-8", gguf.place(), name);
+    else if (name != "default")
       templates.push_back(
           {{"name", name}, {"template", gguf.string("tokenizer.chat_template." + name)}});
   return templates;

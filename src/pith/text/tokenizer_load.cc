@@ -4,16 +4,9 @@
 #include "pith/text/tokenizer_state.h"
 
 namespace pith {
-namespace {
-
 namespace fs = std::filesystem;
 
-struct Document {
-  Json json;
-  std::string place;
-};
-
-Document tokenizer_document(const Checkpoint& checkpoint) {
+TokenizerDocument tokenizer_document(const Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr)
     return {tokenizer_json_from_gguf(*checkpoint.gguf()), checkpoint.gguf()->place()};
   const fs::path folder =
@@ -34,19 +27,27 @@ Document tokenizer_document(const Checkpoint& checkpoint) {
   return {tokenizer_json_from_gpt2_files(vocab, merges), vocab.string()};
 }
 
-}  // namespace
-
 Tokenizer Tokenizer::of(const Checkpoint& checkpoint) {
-  const Document document = tokenizer_document(checkpoint);
+  return of(checkpoint, tokenizer_document(checkpoint));
+}
+
+Tokenizer Tokenizer::of(const Checkpoint& checkpoint, const TokenizerDocument& document) {
   const auto state = State::from_json(document.json, document.place);
   const auto vocab = static_cast<std::size_t>(checkpoint.spec().vocab);
   if (state->size > vocab)
-    fail<FormatError>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
-                      document.place,
-                      state->size - 1,
-                      vocab);
+    fail<TokenizerMismatch>("{}: the largest token id is {}, but the model's vocabulary has {} ids",
+                            document.place,
+                            state->size - 1,
+                            vocab);
   state->decode_limit = vocab;
   return Tokenizer(state);
+}
+
+bool has_tokenizer(const Checkpoint& checkpoint) {
+  if (checkpoint.gguf()) return checkpoint.gguf()->has("tokenizer.ggml.model");
+  for (const char* name : {"tokenizer.json", "vocab.json"})
+    if (std::filesystem::exists(checkpoint.folder() / name)) return true;
+  return false;
 }
 
 }  // namespace pith

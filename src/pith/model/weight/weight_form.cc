@@ -5,7 +5,7 @@
 #include "pith/base/error.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/weight/dense_form.h"
-#include "pith/model/weight/dynamic_int8_form.h"
+#include "pith/model/weight/int8_form.h"
 #include "pith/model/weight/packed_form.h"
 
 namespace pith {
@@ -16,7 +16,7 @@ std::shared_ptr<const WeightForm> make_frozen_form(const PackedMatrix& matrix) {
   const auto* dense = std::get_if<DenseEncoding>(&matrix.encoding());
   if (dense != nullptr && dense->dtype == DType::kF32)
     return std::make_shared<DenseForm>(share_dense(matrix));
-  if (matrix.activation == ActivationQuantization::kNone)
+  if (matrix.activation.scheme == ActivationScheme::kNone)
     return std::make_shared<PackedForm>(matrix);
   if (!DynamicInt8Form::accepts(matrix))
     fail<FormatError>(

@@ -48,7 +48,7 @@ std::vector<Case> cases() {
   add("nf4", CodebookEncoding{});
   add("nf4_double", CodebookEncoding{CodebookTable::kNf4, 64, true});
   PackedMatrix dynamic = encode(source, GroupIntEncoding{});
-  dynamic.activation = ActivationQuantization::kDynamicInt8Token;
+  dynamic.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
   all.push_back({"dynamic_int8", dynamic, 0.02});
   return all;
 }
@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(All, Form, testing::ValuesIn(cases()), [](const auto& i
 TEST(DynamicInt8, WorkedExample) {
   const std::vector<float> w{1, -0.4F, 0.3F, 0.25F, 2, -0.9F};
   PackedMatrix matrix = quantize_group_int(source_of(MatrixView<const float>(w.data(), 2, 3)), {});
-  matrix.activation = ActivationQuantization::kDynamicInt8Token;
+  matrix.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
   const at::Tensor x =
       at::tensor(std::vector<float>{0.6F, -1, 0.25F, 2, 0.25F, -0.75F}).view({2, 3});
   const at::Tensor y = make_frozen_form(matrix)->forward(x);
@@ -112,7 +112,7 @@ TEST(DynamicInt8, TokensDoNotSeeEachOther) {
   const std::vector<float> w = random_weight(kOut * kIn);
   PackedMatrix matrix =
       quantize_group_int(source_of(MatrixView<const float>(w.data(), kOut, kIn)), {});
-  matrix.activation = ActivationQuantization::kDynamicInt8Token;
+  matrix.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
   const auto form = make_frozen_form(matrix);
   const at::Tensor x = at::randn({40, kIn});
   const at::Tensor together = form->forward(x);
@@ -123,7 +123,7 @@ TEST(DynamicInt8, TokensDoNotSeeEachOther) {
 TEST(DynamicInt8, RefusesEncodingsWithoutIntegerProduct) {
   const std::vector<float> w = random_weight(64);
   PackedMatrix matrix = quantize_codebook(source_of(MatrixView<const float>(w.data(), 1, 64)), {});
-  matrix.activation = ActivationQuantization::kDynamicInt8Token;
+  matrix.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
   try {
     make_frozen_form(matrix);
     FAIL();

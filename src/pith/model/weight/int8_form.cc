@@ -1,4 +1,4 @@
-#include "pith/model/weight/dynamic_int8_form.h"
+#include "pith/model/weight/int8_form.h"
 
 #include <ATen/ATen.h>
 
@@ -61,7 +61,7 @@ void rescale(const at::Tensor& sums,
 
 bool DynamicInt8Form::accepts(const PackedMatrix& matrix) {
   const auto* encoding = std::get_if<GroupIntEncoding>(&matrix.encoding());
-  return matrix.activation == ActivationQuantization::kDynamicInt8Token && encoding != nullptr &&
+  return matrix.activation.scheme == ActivationScheme::kDynamicInt8Token && encoding != nullptr &&
          encoding->bits == 8 && encoding->zero_points == ZeroPoints::kNone &&
          encoding->granularity != Granularity::kGroup && matrix.cols() <= kMaxColumns;
 }
