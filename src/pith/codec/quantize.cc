@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -193,25 +192,6 @@ double relative_error(const WeightSource& weight, const PackedMatrix& packed) {
     sum.total += part.total;
   }
   return sum.error == 0 ? 0 : std::sqrt(sum.error / sum.total);
-}
-
-void quantize_tokens_int8(MatrixView<const float> x,
-                          std::span<std::int8_t> codes,
-                          std::span<float> scales) {
-  PITH_CHECK(codes.size() == x.rows * x.cols && scales.size() == x.rows);
-  for (std::size_t t = 0; t < x.rows; ++t) {
-    const std::span<const float> row = x.row(t);
-    const std::span<std::int8_t> out = codes.subspan(t * x.cols, x.cols);
-    const ValueRange range =
-        row.empty() ? ValueRange{} : vector_ops().range(row.data(), row.size());
-    const float largest = std::max(-range.low, range.high);
-    // A NaN or Inf must not vanish: the scale, and so the whole row of the product, becomes NaN.
-    scales[t] = range.finite ? largest / 127.0f : std::numeric_limits<float>::quiet_NaN();
-    if (range.finite && scales[t] > 0)
-      vector_ops().round_int8(row.data(), row.size(), scales[t], out.data());
-    else
-      std::ranges::fill(out, std::int8_t{0});
-  }
 }
 
 }  // namespace pith

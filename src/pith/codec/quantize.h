@@ -96,11 +96,4 @@ std::span<const float, 16> codebook_levels(CodebookTable table);
 // The 256 values of bitsandbytes' signed dynamic 8-bit map, ascending.
 std::span<const float, 256> dynamic_map();
 
-// Activations, card 6 per token: scales[t] = max|x| / 127 of row t, codes = rint(x / scale). A row
-// of zeros has scale 0 and codes 0; a row with NaN or Inf has scale NaN and codes 0. Serial, safe
-// to call from several threads.
-void quantize_tokens_int8(MatrixView<const float> x,
-                          std::span<std::int8_t> codes,
-                          std::span<float> scales);
-
 }  // namespace pith

@@ -88,27 +88,5 @@ TEST(RelativeError, DoesNotDependOnThreads) {
       1e-9);
 }
 
-TEST(QuantizeTokensInt8, ExampleOfCard5) {
-  const std::vector<float> x = {0.6f, -1, 0.25f, 2, 0.25f, -0.75f};
-  std::vector<std::int8_t> codes(6);
-  std::vector<float> scales(2);
-  quantize_tokens_int8(MatrixView<const float>(x.data(), 2, 3), codes, scales);
-  EXPECT_EQ(codes, (std::vector<std::int8_t>{76, -127, 32, 127, 16, -48}));
-  EXPECT_NEAR(scales[0], 0.00787402, 1e-8);
-  EXPECT_NEAR(scales[1], 0.01574803, 1e-8);
-}
-
-TEST(QuantizeTokensInt8, ZerosNanAndStrides) {
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> x = {0, 0, 7, 1, nan, 7, 5, -10, 7};
-  std::vector<std::int8_t> codes(6, 99);
-  std::vector<float> scales(3);
-  quantize_tokens_int8(MatrixView<const float>(x.data(), 3, 2, 3), codes, scales);
-  EXPECT_EQ(codes, (std::vector<std::int8_t>{0, 0, 0, 0, 64, -127}));
-  EXPECT_EQ(scales[0], 0);
-  EXPECT_TRUE(std::isnan(scales[1]));  // must reach the product
-  EXPECT_EQ(scales[2], 10.0f / 127);
-}
-
 }  // namespace
 }  // namespace pith

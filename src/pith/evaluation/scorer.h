@@ -34,7 +34,7 @@ class Scorer {
   virtual std::int64_t vocab() const = 0;
   virtual std::int64_t context() const = 0;        // longest sequence run() accepts
   virtual std::string engine() const = 0;          // "torch" or "native"
-  virtual std::string activations() const = 0;     // "f32", "bf16", "int8"
+  virtual std::string activations() const = 0;     // "f32", "bf16", "dynamic-int8-token"
   virtual std::uint64_t weight_bytes() const = 0;  // held in memory
   // ids: 1 to context() of them, each in [0, vocab).
   virtual void run(std::span<const std::int32_t> ids) = 0;

@@ -15,7 +15,7 @@ class TorchScorer final : public Scorer {
   std::int64_t vocab() const override { return model_.spec().vocab; }
   std::int64_t context() const override { return longest_sequence(model_.spec()); }
   std::string engine() const override { return "torch"; }
-  std::string activations() const override { return "f32"; }
+  std::string activations() const override { return model_.activations(); }
   std::uint64_t weight_bytes() const override { return model_.weight_bytes(); }
   void run(std::span<const std::int32_t> ids) override;
   void logits(std::size_t first, std::size_t count, std::span<float> out) override;

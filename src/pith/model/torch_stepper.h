@@ -15,7 +15,7 @@ class TorchStepper final : public Stepper {
   std::int64_t vocab() const override { return model_.spec().vocab; }
   std::int64_t context() const override { return longest_sequence(model_.spec()); }
   std::string engine() const override { return "torch"; }
-  std::string activations() const override { return "f32"; }
+  std::string activations() const override { return model_.activations(); }
   std::vector<std::int32_t> prefill(std::span<const std::int32_t> ids,
                                     std::size_t batch,
                                     KeepCache keep_cache) override;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "pith/base/error.h"
 
@@ -16,14 +18,27 @@ std::int64_t longest_sequence(const DecoderSpec& spec) {
                    : spec.context;
 }
 
+namespace {
+
+std::string names_of(const std::set<ActivationScheme>& schemes) {
+  std::vector<std::string_view> names;
+  for (const ActivationScheme scheme : schemes) names.push_back(to_string(scheme));
+  return names.empty() ? "f32" : join_names(names);
+}
+
+}  // namespace
+
 Transformer Transformer::load(const Checkpoint& checkpoint) {
   Transformer model;
+  std::set<ActivationScheme> schemes;
   model.spec_ = checkpoint.spec();
   const DecoderSpec& spec = model.spec_;
   const FormMaker form = [&](const std::string& name) {
     return in_context("while loading '" + name + "'", [&] {
       const PackedMatrix matrix = checkpoint.load(name);
       model.weight_bytes_ += matrix.storage_bytes();
+      if (matrix.activation.scheme != ActivationScheme::kNone)
+        schemes.insert(matrix.activation.scheme);
       return make_frozen_form(matrix);
     });
   };
@@ -32,6 +47,7 @@ Transformer Transformer::load(const Checkpoint& checkpoint) {
   for (std::size_t i = 0; i < spec.layers.size(); ++i) model.blocks_.emplace_back(spec, i, form);
   model.final_norm_ = make_norm(spec, "final_norm", form);
   model.head_ = spec.tied_head ? model.embedding_ : form("lm_head");
+  model.activations_ = names_of(schemes);
   return model;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "pith/formats/checkpoint.h"
@@ -31,6 +32,8 @@ class Transformer {
   void logits_into(const at::Tensor& hidden_td, at::Tensor& out_tv) const;  // no gradients, no copy
   // Bytes of all weights as stored; those of dense f32 weights lie in mapped files.
   std::uint64_t weight_bytes() const { return weight_bytes_; }
+  // What meets the weights: "f32", or the schemes of those that quantize it ("llm-int8").
+  const std::string& activations() const { return activations_; }
 
  private:
   Transformer() = default;
@@ -39,6 +42,7 @@ class Transformer {
   std::vector<Block> blocks_;
   Norm final_norm_;
   std::uint64_t weight_bytes_ = 0;
+  std::string activations_ = "f32";
 };
 
 }  // namespace pith

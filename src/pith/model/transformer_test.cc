@@ -10,6 +10,7 @@
 #include "pith/formats/safetensors.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/torch_scorer.h"
+#include "pith/model/torch_stepper.h"
 
 namespace pith {
 namespace {
@@ -21,8 +22,8 @@ struct Golden {
   at::Tensor logits;  // [T, V], by transformers in float32
 };
 
-Golden read_golden(const fs::path& folder) {
-  const auto file = SafetensorsReader::open_file(folder / "golden.safetensors");
+Golden read_golden(const fs::path& folder, const char* name = "golden.safetensors") {
+  const auto file = SafetensorsReader::open_file(folder / name);
   const StoredTensor& ids = file.at("ids");
   const StoredTensor& logits = file.at("logits");
   Golden golden{at::empty({1, ids.spec.shape[0]}, at::kLong),
@@ -84,6 +85,43 @@ TEST_P(Family, TheScorerServesTheSameLogits) {
   scorer.logits(0, 5, out.first(5 * vocab));
   scorer.logits(5, out.size() / vocab - 5, out.subspan(5 * vocab));
   EXPECT_LE(relative_difference(logits, golden.logits), 2e-4);
+}
+
+// Folders of compressed weights, written by the owners of the formats with their logits beside:
+// tests/golden/formats/make_*_folders.py.
+struct CompressedFolder {
+  const char *name, *activations;
+  // Where activations become int8, a value next to a tie falls to either side by the last bit of an
+  // f32 sum, and one code moves the logits of these tiny models by some thousandths.
+  double tolerance = 1e-3;
+};
+
+class Compressed : public testing::TestWithParam<CompressedFolder> {};
+
+TEST_P(Compressed, LogitsEqualThoseOfItsOwner) {
+  const c10::InferenceMode guard;
+  const fs::path folder = fs::path(PITH_SOURCE_DIR "/tests/golden/formats") / GetParam().name;
+  const Transformer model = Transformer::load(Checkpoint::open(folder));
+  EXPECT_EQ(model.activations(), GetParam().activations);
+  const Golden golden = read_golden(folder, "expected.safetensors");
+  const at::Tensor logits = model.logits(model.hidden(golden.ids)).squeeze(0);
+  EXPECT_LE(relative_difference(logits, golden.logits), GetParam().tolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(All,
+                         Compressed,
+                         testing::Values(CompressedFolder{"bnb_nf4", "f32"},
+                                         CompressedFolder{"bnb_fp4", "f32"},
+                                         CompressedFolder{"bnb_int8", "llm-int8", 5e-3},
+                                         CompressedFolder{"bnb_gpt2_int8", "llm-int8", 5e-3}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(TorchScorer, SaysHowActivationsAreQuantized) {
+  const fs::path formats = PITH_SOURCE_DIR "/tests/golden/formats";
+  EXPECT_EQ(TorchScorer(Checkpoint::open(formats / "bnb_int8")).activations(), "llm-int8");
+  const Transformer dense = Transformer::load(Checkpoint::open(golden_folders().front()));
+  EXPECT_EQ(dense.activations(), "f32");
+  EXPECT_EQ(TorchStepper(dense).activations(), "f32");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(golden_folders()), [](const auto& info) {

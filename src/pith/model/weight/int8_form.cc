@@ -8,9 +8,8 @@
 #include "pith/base/error.h"
 #include "pith/base/threads.h"
 #include "pith/codec/float_convert.h"
-#include "pith/codec/quantize.h"
 #include "pith/model/tensor_bridge.h"
-#include "pith/model/weight/packed_form.h"
+#include "pith/model/weight/token_rounding.h"
 
 namespace pith {
 namespace {
@@ -57,49 +56,48 @@ void rescale(const at::Tensor& sums,
   });
 }
 
+// out += x[:, columns] times the dequantized columns of the weight.
+void add_columns(const at::Tensor& x,
+                 const std::vector<std::uint32_t>& columns,
+                 const at::Tensor& codes,
+                 const at::Tensor& scales,
+                 at::Tensor& out) {
+  at::Tensor index = at::empty({static_cast<std::int64_t>(columns.size())}, at::kLong);
+  std::copy(columns.begin(), columns.end(), index.data_ptr<std::int64_t>());
+  const at::Tensor weight =
+      codes.index_select(1, index).to(at::kFloat).mul_(scales.unsqueeze(1));  // [O, columns]
+  out.addmm_(x.index_select(1, index), weight.t());
+}
+
+bool has_integer_product(const ActivationQuantization& activation) {
+  return activation.scheme == ActivationScheme::kDynamicInt8Token ||
+         activation.scheme == ActivationScheme::kLlmInt8 ||
+         (activation.scheme == ActivationScheme::kStaticInt8Tensor && activation.zero_point == 0);
+}
+
 }  // namespace
 
-bool DynamicInt8Form::accepts(const PackedMatrix& matrix) {
+bool Int8Form::accepts(const PackedMatrix& matrix) {
   const auto* encoding = std::get_if<GroupIntEncoding>(&matrix.encoding());
-  return matrix.activation.scheme == ActivationScheme::kDynamicInt8Token && encoding != nullptr &&
-         encoding->bits == 8 && encoding->zero_points == ZeroPoints::kNone &&
+  return has_integer_product(matrix.activation) && encoding != nullptr && encoding->bits == 8 &&
+         encoding->zero_points == ZeroPoints::kNone &&
          encoding->granularity != Granularity::kGroup && matrix.cols() <= kMaxColumns;
 }
 
-DynamicInt8Form::DynamicInt8Form(PackedMatrix matrix) : matrix_(std::move(matrix)) {
-  PITH_CHECK(accepts(matrix_));
-  codes_ = signed_codes(matrix_);
-  scales_ = row_scales(matrix_);
+Int8Form::Int8Form(PackedMatrix packed) : FrozenForm(std::move(packed)) {
+  PITH_CHECK(accepts(matrix()));
+  codes_ = signed_codes(matrix());
+  scales_ = row_scales(matrix());
 }
 
-at::Tensor DynamicInt8Form::forward(const at::Tensor& x) const {
-  const at::Tensor flat = x.reshape({-1, in_features()});
-  at::Tensor out = at::empty({flat.size(0), out_features()}, at::kFloat);
-  infer_into(flat, out);
-  auto shape = x.sizes().vec();
-  shape.back() = out_features();
-  return out.reshape(shape);
-}
-
-void DynamicInt8Form::infer_into(const at::Tensor& x, at::Tensor& out) const {
+void Int8Form::infer_into(const at::Tensor& x, at::Tensor& out) const {
   const at::Tensor input = x.contiguous();  // [T, I]
-  const auto tokens = static_cast<std::size_t>(input.size(0));
-  const auto width = static_cast<std::size_t>(input.size(1));
-  at::Tensor codes = at::empty({input.size(0), input.size(1)}, at::kChar);
-  std::vector<float> token_scales(tokens);
-  const MatrixView<const float> view(float_span(input).data(), tokens, width);
-  std::int8_t* code = codes.data_ptr<std::int8_t>();
-  parallel_for(tokens, 16, [&](std::size_t first, std::size_t last) {
-    quantize_tokens_int8(view.rows_from(first, last - first),
-                         {code + first * width, (last - first) * width},
-                         std::span(token_scales).subspan(first, last - first));
-  });
-  const at::Tensor sums = at::_int_mm(codes, codes_.t());  // [T, O] int32
-  rescale(sums, token_scales, scales_, out);
+  const ActivationQuantization& activation = matrix().activation;
+  const std::vector<std::uint32_t> outliers = outliers_of(input, activation);
+  const Int8Tokens tokens = int8_tokens(input, activation, outliers);
+  const at::Tensor sums = at::_int_mm(tokens.codes, codes_.t());  // [T, O] int32
+  rescale(sums, tokens.scales, scales_, out);
+  if (!outliers.empty()) add_columns(input, outliers, codes_, scales_, out);
 }
-
-at::Tensor DynamicInt8Form::rows(const at::Tensor& ids) const { return gather_rows(matrix_, ids); }
-
-at::Tensor DynamicInt8Form::dense() const { return dequantized(matrix_); }
 
 }  // namespace pith

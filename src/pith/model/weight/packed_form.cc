@@ -3,9 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <vector>
 
-#include "pith/base/error.h"
 #include "pith/base/threads.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/weight/product.h"
@@ -19,35 +17,8 @@ constexpr std::size_t kPieceElements = std::size_t{2} << 20;
 
 }  // namespace
 
-at::Tensor gather_rows(const PackedMatrix& matrix, const at::Tensor& ids) {
-  const at::Tensor flat = ids.reshape({-1}).contiguous();
-  const auto count = flat.numel();
-  const auto cols = static_cast<std::int64_t>(matrix.cols());
-  at::Tensor out = at::empty({count, cols}, at::kFloat);
-  const auto values = float_span(out);
-  const auto* id = flat.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < count; ++i) {
-    PITH_CHECK(id[i] >= 0 && id[i] < static_cast<std::int64_t>(matrix.rows()));
-    matrix.dequantize_rows(static_cast<std::size_t>(id[i]),
-                           1,
-                           values.subspan(static_cast<std::size_t>(i * cols), matrix.cols()));
-  }
-  auto shape = ids.sizes().vec();
-  shape.push_back(cols);
-  return out.reshape(shape);
-}
-
-at::Tensor PackedForm::forward(const at::Tensor& x) const {
-  const at::Tensor flat = x.reshape({-1, in_features()});
-  at::Tensor out = at::empty({flat.size(0), out_features()}, at::kFloat);
-  infer_into(flat, out);
-  auto shape = x.sizes().vec();
-  shape.back() = out_features();
-  return out.reshape(shape);
-}
-
 void PackedForm::infer_into(const at::Tensor& x, at::Tensor& out) const {
-  const std::size_t rows = matrix_.rows(), cols = matrix_.cols();
+  const std::size_t rows = matrix().rows(), cols = matrix().cols();
   const std::size_t piece = std::clamp<std::size_t>(kPieceElements / cols, 1, rows);
   at::Tensor scratch = at::empty({static_cast<std::int64_t>(piece), in_features()}, at::kFloat);
   const auto values = float_span(scratch);
@@ -55,7 +26,7 @@ void PackedForm::infer_into(const at::Tensor& x, at::Tensor& out) const {
   for (std::size_t begin = 0; begin < rows; begin += piece) {
     const std::size_t count = std::min(piece, rows - begin);
     parallel_for(count, grain, [&](std::size_t first, std::size_t last) {
-      matrix_.dequantize_rows(
+      matrix().dequantize_rows(
           begin + first, last - first, values.subspan(first * cols, (last - first) * cols));
     });
     const at::Tensor weight = scratch.narrow(0, 0, static_cast<std::int64_t>(count));  // [count, I]
@@ -67,9 +38,5 @@ void PackedForm::infer_into(const at::Tensor& x, at::Tensor& out) const {
     }
   }
 }
-
-at::Tensor PackedForm::rows(const at::Tensor& ids) const { return gather_rows(matrix_, ids); }
-
-at::Tensor PackedForm::dense() const { return dequantized(matrix_); }
 
 }  // namespace pith

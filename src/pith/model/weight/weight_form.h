@@ -16,7 +16,8 @@ class WeightForm {
  public:
   virtual ~WeightForm() = default;
 
-  virtual at::Tensor forward(const at::Tensor& x) const = 0;  // [..., I] -> [..., O], x * dense()^T
+  // [..., I] -> [..., O], x * dense()^T with x rounded as stored().activation says.
+  virtual at::Tensor forward(const at::Tensor& x) const = 0;
   // The same without gradients into `out` [T, O], f32 contiguous; x is [T, I].
   virtual void infer_into(const at::Tensor& x, at::Tensor& out) const;
   virtual at::Tensor rows(const at::Tensor& ids) const = 0;  // [N] int64 -> [N, I]; the look-up
@@ -29,8 +30,8 @@ class WeightForm {
   virtual std::int64_t in_features() const = 0;
 };
 
-// A frozen weight as a checkpoint stores it: dense f32 is shared with the file, everything else
-// stays packed and is dequantized only while needed.
+// A frozen weight as a checkpoint stores it, with its activations quantized as it says: dense f32
+// is shared with the file, everything else stays packed and is dequantized only while needed.
 std::shared_ptr<const WeightForm> make_frozen_form(const PackedMatrix& matrix);
 
 }  // namespace pith

@@ -4,11 +4,12 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-#include "pith/base/error.h"
 #include "pith/base/random.h"
 #include "pith/codec/quantize.h"
 #include "pith/model/tensor_bridge.h"
 #include "pith/model/weight/dense_form.h"
+#include "pith/model/weight/int8_form.h"
+#include "pith/model/weight/rounded_input_form.h"
 
 namespace pith {
 namespace {
@@ -21,6 +22,8 @@ std::vector<float> random_weight(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) values[i] = random.normal(i);
   return values;
 }
+
+constexpr ActivationScheme kStatic = ActivationScheme::kStaticInt8Tensor;
 
 struct Case {
   std::string name;
@@ -47,9 +50,28 @@ std::vector<Case> cases() {
   add("int3_g64", GroupIntEncoding{3, Granularity::kGroup, 64, ZeroPoints::kPacked, DType::kF16});
   add("nf4", CodebookEncoding{});
   add("nf4_double", CodebookEncoding{CodebookTable::kNf4, 64, true});
-  PackedMatrix dynamic = encode(source, GroupIntEncoding{});
-  dynamic.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
-  all.push_back({"dynamic_int8", dynamic, 0.02});
+  const auto add_rounded = [&](std::string name,
+                               const Encoding& encoding,
+                               const ActivationQuantization& activation,
+                               double bound) {
+    all.push_back({std::move(name), encode(source, encoding), bound});
+    all.back().matrix.activation = activation;
+  };
+  const ActivationQuantization token{ActivationScheme::kDynamicInt8Token};
+  const ActivationQuantization outliers{ActivationScheme::kLlmInt8, 0, 0, 2.5f};
+  // Integer products, and the same schemes over weights that have none.
+  add_rounded("dynamic_int8", GroupIntEncoding{}, token, 0.02);
+  add_rounded("dynamic_int8_nf4", CodebookEncoding{}, token, 0.02);
+  add_rounded("dynamic_int8_f32", DenseEncoding{DType::kF32}, token, 0.02);
+  // a step of 1/30 holds |x| <= 4.2
+  add_rounded("static_int8", GroupIntEncoding{}, {kStatic, 1.0f / 30, 0, 0}, 0.02);
+  add_rounded("static_int8_zero_point", GroupIntEncoding{}, {kStatic, 1.0f / 25, -3, 0}, 0.03);
+  // E4M3 has 3 bits after the point: a relative error of 1/16 at most, 1/28 on average
+  add_rounded("dynamic_fp8", Float8Encoding{}, {ActivationScheme::kDynamicFp8Token}, 0.04);
+  add_rounded(
+      "static_fp8", Float8Encoding{}, {ActivationScheme::kStaticFp8Tensor, 0.01f, 0, 0}, 0.04);
+  add_rounded("llm_int8", GroupIntEncoding{}, outliers, 0.02);
+  add_rounded("llm_int8_int4", GroupIntEncoding{4, Granularity::kGroup, 32}, outliers, 0.02);
   return all;
 }
 
@@ -57,6 +79,7 @@ class Form : public testing::TestWithParam<Case> {};
 
 TEST_P(Form, ForwardIsTheProductWithDense) {
   const auto form = make_frozen_form(GetParam().matrix);
+  at::manual_seed(3);
   const at::Tensor x = at::randn({2, 5, kIn});
   const at::Tensor expected = at::linear(x, form->dense());
   const at::Tensor got = form->forward(x);
@@ -77,6 +100,7 @@ TEST_P(Form, RowsAreRowsOfDense) {
 TEST_P(Form, StoredIsBitIdenticalAndFrozen) {
   const auto form = make_frozen_form(GetParam().matrix);
   const PackedMatrix stored = form->stored();
+  EXPECT_EQ(stored.activation, GetParam().matrix.activation);
   EXPECT_EQ(stored.encoding(), GetParam().matrix.encoding());
   ASSERT_EQ(stored.buffers().size(), GetParam().matrix.buffers().size());
   std::size_t bytes = 0;
@@ -120,16 +144,63 @@ TEST(DynamicInt8, TokensDoNotSeeEachOther) {
     EXPECT_TRUE(at::equal(together[t], form->forward(x.narrow(0, t, 1))[0]));
 }
 
-TEST(DynamicInt8, RefusesEncodingsWithoutIntegerProduct) {
-  const std::vector<float> w = random_weight(64);
-  PackedMatrix matrix = quantize_codebook(source_of(MatrixView<const float>(w.data(), 1, 64)), {});
-  matrix.activation = ActivationQuantization{ActivationScheme::kDynamicInt8Token};
-  try {
-    make_frozen_form(matrix);
-    FAIL();
-  } catch (const FormatError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("symmetric 8-bit weights"));
+// Integer products and rounded floats are one function, up to the rounding of sums.
+TEST(Int8Form, EqualsTheProductOfRoundedFloats) {
+  const std::vector<float> w = random_weight(kOut * kIn);
+  PackedMatrix matrix =
+      quantize_group_int(source_of(MatrixView<const float>(w.data(), kOut, kIn)), {});
+  at::manual_seed(5);
+  at::Tensor x = at::randn({9, kIn});
+  x.select(1, 3).mul_(20);  // an outlier column
+  for (const ActivationQuantization& activation :
+       {ActivationQuantization{ActivationScheme::kDynamicInt8Token},
+        ActivationQuantization{kStatic, 0.1f, 0, 0},
+        ActivationQuantization{ActivationScheme::kLlmInt8, 0, 0, 6.0f}}) {
+    SCOPED_TRACE(to_string(activation));
+    matrix.activation = activation;
+    ASSERT_TRUE(Int8Form::accepts(matrix));
+    PackedMatrix plain = matrix;
+    plain.activation = {};
+    const RoundedInputForm floats(matrix, make_frozen_form(plain));
+    const at::Tensor expected = floats.forward(x), got = Int8Form(matrix).forward(x);
+    EXPECT_LE(((got - expected).abs().max() / expected.abs().max()).item<double>(), 2e-6);
+    EXPECT_GT((got - at::linear(x, floats.dense())).abs().max().item<double>(), 0.01);  // rounded
   }
+}
+
+// Card 10: the columns with outliers do not lose their precision.
+TEST(Int8Form, OutlierColumnsStayFloats) {
+  const std::vector<float> w{0.35F, 0.02F, -0.6F, 0.9F, -0.05F, 0.1F};
+  PackedMatrix matrix = quantize_group_int(source_of(MatrixView<const float>(w.data(), 2, 3)), {});
+  matrix.activation = ActivationQuantization{ActivationScheme::kLlmInt8, 0, 0, 6.0f};
+  const at::Tensor x = at::tensor(std::vector<float>{0.6F, -40, 1, 0.3F, 1, -0.4F}).view({2, 3});
+  const at::Tensor y = make_frozen_form(matrix)->forward(x);
+  // with dequantized weights; the second row's codes are 38 and -51 of 1/127
+  const at::Tensor expected =
+      at::tensor(std::vector<float>{-1.146692F,
+                                    2.622047F,
+                                    (38 * 74 + 51 * 127) * 0.6F / 16129 + 4 * 0.6F / 127,
+                                    (38 * 127 - 51 * 14) * 0.9F / 16129 - 7 * 0.9F / 127})
+          .view({2, 2});
+  EXPECT_LE((y - expected).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Int8Form, LeavesOtherPairsToFloats) {
+  const std::vector<float> w = random_weight(64);
+  const WeightSource source = source_of(MatrixView<const float>(w.data(), 1, 64));
+  const auto accepts = [&](const Encoding& encoding, const ActivationQuantization& activation) {
+    PackedMatrix matrix = encode(source, encoding);
+    matrix.activation = activation;
+    return Int8Form::accepts(matrix);
+  };
+  const ActivationQuantization token{ActivationScheme::kDynamicInt8Token};
+  EXPECT_TRUE(accepts(GroupIntEncoding{8, Granularity::kTensor}, token));
+  EXPECT_FALSE(accepts(GroupIntEncoding{}, {}));
+  EXPECT_FALSE(accepts(GroupIntEncoding{8, Granularity::kGroup, 32}, token));
+  EXPECT_FALSE(accepts(GroupIntEncoding{4}, token));
+  EXPECT_FALSE(accepts(CodebookEncoding{}, token));
+  EXPECT_FALSE(accepts(GroupIntEncoding{}, {kStatic, 1, 2, 0}));
+  EXPECT_FALSE(accepts(GroupIntEncoding{}, {ActivationScheme::kDynamicFp8Token}));
 }
 
 TEST(DenseForm, GradientsReachExactlyWhatIsTrainable) {
