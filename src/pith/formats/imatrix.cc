@@ -72,7 +72,8 @@ std::vector<float> floats_of(const GgufFile& gguf, const GgufTensor& tensor) {
                       printable(tensor.name),
                       tensor.type_name);
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), tensor.bytes.data(), values.size() * sizeof(float));
+  if (!values.empty())
+    std::memcpy(values.data(), tensor.bytes.data(), values.size() * sizeof(float));
   return values;
 }
 
