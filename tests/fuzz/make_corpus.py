@@ -440,6 +440,50 @@ def gguf_seeds() -> None:
         seed("gguf", name, content)
 
 
+# ---- importance matrices
+
+
+def old_imatrix(entries: list, tail: bytes = b"") -> bytes:
+    """entries: (name, calls, values); the layout before GGUF."""
+    data = struct.pack("<i", len(entries))
+    for name, calls, values in entries:
+        data += struct.pack(f"<i{len(name)}sii{len(values)}f", len(name), name, calls, len(values), *values)
+    return data + tail
+
+
+def imatrix_seeds() -> None:
+    down, head = b"blk.0.ffn_down.weight", b"output.weight"
+    old = old_imatrix([(down, 4, [1, 2, 0.5]), (head, 0, [3, 4])], struct.pack("<ii3s", 4, 3, b"a.b"))
+    kind = {"general.type": (STRING, "imatrix"), "imatrix.datasets": ((ARRAY, STRING), ["a.b"]), "imatrix.chunk_count": (U32, 4)}
+    names = [down.decode() + end for end in (".in_sum2", ".counts")]
+    tensors = {names[0]: ("F32", [3, 1]), names[1]: ("F32", [1, 1])}
+    new = gguf(kind, tensors)
+    data = new[-64:]  # two tensors, each padded to 32 bytes
+
+    def with_values(first: float, count: float) -> bytes:
+        return new[:-64] + struct.pack("<3f", first, 2, 0.5) + data[12:32] + struct.pack("<f", count) + data[36:]
+
+    files = {
+        "old": old,
+        "old-cut-off": old[:40],
+        "old-nan": old_imatrix([(down, 1, [float("nan"), 1, 1])]),
+        "old-negative": old_imatrix([(down, 1, [-1, 1, 1])]),
+        "old-twice": old_imatrix([(down, 1, [1, 1, 1]), (down, 1, [1, 1, 1])]),
+        "old-many-entries": struct.pack("<i", 2**31 - 1) + old[4:],
+        "old-long-name": struct.pack("<ii", 1, 2**31 - 1) + old[8:],
+        "old-other-width": old_imatrix([(down, 1, [1, 1])]),
+        "gguf": with_values(1, 4),
+        "gguf-tiny-count": with_values(1e38, 1e-38),
+        "gguf-garbage-values": new,
+        "gguf-no-counts": gguf(kind, {names[0]: ("F32", [3, 1])}),
+        "gguf-other-counts": gguf(kind, {names[0]: ("F32", [3, 1]), names[1]: ("F32", [1, 2])}),
+        "gguf-f16": gguf(kind, {names[0]: ("F16", [3, 1]), names[1]: ("F32", [1, 1])}),
+        "gguf-model": gguf({}, tensors),
+    }
+    for name, content in files.items():
+        seed("imatrix", name, content)
+
+
 # ---- regular expressions that name modules
 
 
@@ -459,3 +503,4 @@ if __name__ == "__main__":
     name_pattern_seeds()
     tokenizer_seeds()
     gguf_seeds()
+    imatrix_seeds()
