@@ -41,6 +41,9 @@ class CommandLine(ProgramTest):
 
     def test_numbers_are_not_cut_short(self):
         self.assertIn("--bits", self.error("quantize", "m", "--method", "rtn", "--bits", "4x", "-o", "o"))
+        huge = self.error("bench", "decode", "m", "--tokens", "99999999999999999999")
+        self.assertIn("--tokens: expected a whole number from", huge)
+        self.assertIn("at least one byte", self.error("convert", "m", "--shard-size", "0", "-o", "o"))
 
 
 class Inspect(ProgramTest):

@@ -1,6 +1,7 @@
 // Names of enum values: one constexpr table an enum serves printing, parsing and help texts.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,11 +48,17 @@ std::string_view to_string(E value) {
   throw InternalError("enum value without a name");
 }
 
+template <NamedEnum E>
+std::optional<E> find_enum(std::string_view name) {
+  for (const auto& row : enum_table(E{}))
+    if (row.name == name) return row.value;
+  return std::nullopt;
+}
+
 // Throws UserError that names `place`, lists the choices and offers the nearest one.
 template <NamedEnum E>
 E parse_enum(std::string_view text, std::string_view place) {
-  for (const auto& row : enum_table(E{}))
-    if (row.name == text) return row.value;
+  if (const std::optional<E> value = find_enum<E>(text)) return *value;
   fail_unknown_name(place, text, enum_names<E>());
 }
 

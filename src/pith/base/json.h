@@ -11,6 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include "pith/base/enum_table.h"
+
 namespace pith {
 
 using Json = nlohmann::ordered_json;  // keeps the order in which keys were written
@@ -53,6 +55,13 @@ class JsonCursor {
   double number() const;  // finite
   std::int64_t integer(std::int64_t low,
                        std::int64_t high) const;  // integral value within [low, high]
+
+  template <NamedEnum E>
+  E one_of() const {  // the value of a name in E's table
+    const std::string name = string();
+    if (const std::optional<E> value = find_enum<E>(name)) return *value;
+    fail("one of " + join_names(enum_names<E>()), "'" + name + "'");
+  }
 
   // The value under `key`, or `otherwise` when absent or null.
   std::string string_or(std::string_view key, std::string otherwise) const;

@@ -66,8 +66,11 @@ std::uint64_t parse_size(std::string_view text, std::string_view place) {
   std::string_view unit = text.substr(digits_end);
   if (unit.size() > 1 && unit.front() == ' ') unit.remove_prefix(1);
   const std::uint64_t factor = unit_bytes(unit, text, place);
-  if (digits.find('.') == std::string_view::npos) return whole_bytes(digits, factor, text, place);
-  return part_bytes(digits, factor, text, place);
+  const bool whole = digits.find('.') == std::string_view::npos;
+  const std::uint64_t bytes =
+      whole ? whole_bytes(digits, factor, text, place) : part_bytes(digits, factor, text, place);
+  if (bytes == 0) fail_size(text, place, "at least one byte");
+  return bytes;
 }
 
 std::string format_size(std::uint64_t bytes) {

@@ -8,7 +8,6 @@ namespace {
 
 TEST(ParseSize, ReadsUnitsAndFractions) {
   EXPECT_EQ(parse_size("4096", "x"), 4096u);
-  EXPECT_EQ(parse_size("0", "x"), 0u);
   EXPECT_EQ(parse_size("2GiB", "x"), std::uint64_t{2} << 30);
   EXPECT_EQ(parse_size("512 MiB", "x"), 512u << 20);
   EXPECT_EQ(parse_size("1.5GiB", "x"), std::uint64_t{3} << 29);
@@ -28,6 +27,8 @@ TEST(ParseSize, SaysWhatIsWrong) {
   EXPECT_EQ(message("17179869184GiB"), start + "'17179869184GiB'; the number is too large");
   EXPECT_EQ(message("9999999999999999.9GiB"),
             start + "'9999999999999999.9GiB'; the number is too large");
+  EXPECT_EQ(message("0"), start + "'0'; at least one byte");
+  EXPECT_EQ(message("0.0MiB"), start + "'0.0MiB'; at least one byte");
   for (const std::string bad : {"",
                                 "-1",
                                 "GiB",

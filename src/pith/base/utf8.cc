@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pith/base/error.h"
+
 namespace pith {
 namespace {
 
@@ -57,6 +59,17 @@ TextPosition position_in_text(std::string_view text, std::size_t offset) {
   const auto breaks = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   return {.line = breaks + 1, .column = before.size() - line_start + 1};
+}
+
+void require_utf8(std::string_view text, const std::string& place) {
+  const std::size_t bad = valid_utf8_prefix(text);
+  if (bad == text.size()) return;
+  const TextPosition at = position_in_text(text, bad);
+  fail<FormatError>("{}:{}:{}: expected UTF-8 text, found byte 0x{:02x}",
+                    place,
+                    at.line,
+                    at.column,
+                    static_cast<unsigned char>(text[bad]));
 }
 
 }  // namespace pith

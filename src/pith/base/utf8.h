@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace pith {
@@ -18,5 +19,8 @@ struct TextPosition {
 };
 TextPosition position_in_text(std::string_view text,
                               std::size_t offset);  // offsets beyond the end mean the end
+
+// Throws FormatError with line and column of the first byte that is no UTF-8.
+void require_utf8(std::string_view text, const std::string& place);
 
 }  // namespace pith

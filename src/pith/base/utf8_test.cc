@@ -4,6 +4,9 @@
 
 #include <string>
 
+#include "pith/base/error.h"
+#include "pith/base/test_support.h"
+
 namespace pith {
 namespace {
 
@@ -65,6 +68,12 @@ TEST(PositionInText, CountsLinesAndColumns) {
   EXPECT_EQ(at(99), (TextPosition{3, 3}));
   EXPECT_EQ(position_in_text("", 0), (TextPosition{1, 1}));
   EXPECT_LT(at(2), at(3));
+}
+
+TEST(RequireUtf8, NamesTheFirstOtherByte) {
+  require_utf8("\xc3\xa9", "t.txt");
+  EXPECT_EQ(message_of<FormatError>([] { require_utf8("a\nb\xe9\xff", "t.txt"); }),
+            "t.txt:2:2: expected UTF-8 text, found byte 0xe9");
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +23,17 @@ struct CommandShape {
   std::initializer_list<std::string_view> required = {};  // options that must be given
 };
 
+template <class T>
+void parse_number(std::string_view text, const std::string& place, T& field) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), field);
+  if (error == std::errc{} && end == text.data() + text.size()) return;
+  std::string expected = std::is_integral_v<T> ? "a whole number" : "a number";
+  if (error == std::errc::result_out_of_range)
+    expected += fmt::format(
+        " from {} to {}", std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max());
+  throw UserError(ErrorParts{place, expected, fmt::format("'{}'", text), {}});
+}
+
 // Sets one field from its text. Throws UserError naming `place`.
 template <class T>
 void parse_option(std::string_view text, const std::string& place, T& field) {
@@ -36,11 +49,7 @@ void parse_option(std::string_view text, const std::string& place, T& field) {
   } else if constexpr (std::is_assignable_v<T&, std::string> && !std::is_arithmetic_v<T>) {
     field = std::string(text);
   } else {
-    if (!CLI::detail::lexical_cast(std::string(text), field))
-      throw UserError({.place = place,
-                       .expected = std::is_integral_v<T> ? "a whole number" : "a number",
-                       .found = "'" + std::string(text) + "'",
-                       .remedy = {}});
+    parse_number(text, place, field);
   }
 }
 

@@ -12,14 +12,6 @@ void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-std::string shape_text(std::size_t rows, std::size_t cols) {
-  return fmt::format("[{}, {}]", rows, cols);
-}
-
 int run_inspect(const InspectOptions& options, const GlobalOptions& global) {
   require(!options.diff || !options.tensor,
           "inspect: --diff compares whole models; leave out --tensor");

@@ -16,8 +16,4 @@ void inspect_diff(const Checkpoint& a, const Checkpoint& b, const GlobalOptions&
 // Names out of files need not be UTF-8: what is not is replaced. NaN and Inf become null.
 void print_json(const Json& json);
 
-// "[4, 8]".
-std::string shape_text(std::span<const std::int64_t> shape);
-std::string shape_text(std::size_t rows, std::size_t cols);
-
 }  // namespace pith

@@ -6,6 +6,7 @@
 
 #include "pith/cli/inspect.h"
 #include "pith/cli/inspect_tokenizer.h"
+#include "pith/formats/shape_text.h"
 #include "pith/report/model_diff.h"
 #include "pith/report/model_summary.h"
 #include "pith/report/size.h"

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "pith/cli/inspect.h"
+#include "pith/formats/shape_text.h"
 #include "pith/report/model_summary.h"
 #include "pith/report/packed_statistics.h"
 #include "pith/report/table.h"

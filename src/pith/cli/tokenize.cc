@@ -7,6 +7,7 @@
 #include "pith/base/error.h"
 #include "pith/base/mapped_file.h"
 #include "pith/base/sha256.h"
+#include "pith/base/utf8.h"
 #include "pith/cli/commands.h"
 #include "pith/text/dataset.h"
 #include "pith/text/tokenizer.h"
@@ -18,6 +19,7 @@ int tokenize_file(const TokenizeOptions& options, const Tokenizer& tokenizer, st
   const MappedFile file(*options.file);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
+  require_utf8(text, options.file->string());
   const std::vector<std::int32_t> ids = tokenizer.encode(text, {.special_ends = options.special});
   if (options.bin) write_token_file(*options.bin, ids, vocab);
   const Json result{{"count", ids.size()}, {"sha256", sha256_hex(std::as_bytes(std::span(ids)))}};

@@ -91,10 +91,6 @@ MatrixReport report_of(const Parameter& parameter, const EncodedParameter& encod
           .fallback = {}};
 }
 
-bool is_vector(const Parameter& parameter) {
-  return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
-}
-
 // A tokenizer that Pith cannot use may serve others; one that contradicts the model serves nobody.
 void check_tokenizer(const Checkpoint& source) {
   if (!has_tokenizer(source)) return;
@@ -139,7 +135,7 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
   Progress progress("converting", plan.parameters.size(), "parameters");
   for (const PlannedParameter& planned : plan.parameters) {
     EncodedParameter encoded = make_parameter(source, plan, planned);
-    if (!is_vector(planned.parameter) || !is_dense(planned.plan.encoding))
+    if (!is_vector(planned.parameter.kind) || !is_dense(planned.plan.encoding))
       result.matrices.push_back(report_of(planned.parameter, encoded));
     if (options.verify) probe.take(planned.parameter, encoded.weight);
     overlapped.submit(planned.parameter.name, std::move(encoded.weight));

@@ -22,10 +22,6 @@ std::vector<std::string_view> names() {
   return all;
 }
 
-bool is_vector(const Parameter& parameter) {
-  return parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
-}
-
 std::uint32_t file_type_of(const OutputFormat& format,
                            const std::vector<StoredParameter>& parameters) {
   if (format.preset) return gguf_file_type(*format.preset);
@@ -73,7 +69,7 @@ Planner keeping_planner(const Checkpoint& source,
     const bool is_block = std::holds_alternative<GgmlEncoding>(stored);
     if (is_dense(stored)) {
       if (dense) plan.encoding = DenseEncoding{*dense};
-      if (wants_blocks && is_vector(parameter)) plan.encoding = DenseEncoding{DType::kF32};
+      if (wants_blocks && is_vector(parameter.kind)) plan.encoding = DenseEncoding{DType::kF32};
     } else if (is_block ? !has_blocks : wants_blocks) {
       plan.encoding = equivalent_of(stored).value_or(stored);
     }

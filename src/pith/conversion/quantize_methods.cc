@@ -167,9 +167,7 @@ Planner plan_documents(const QuantizeOptions& options, const DecoderSpec& spec) 
   return plan_with(options,
                    coded_names(options, spec, is_any_parameter),
                    [matrix, vector](const Parameter& parameter) {
-                     const bool is_vector = parameter.kind == ParameterKind::kNorm ||
-                                            parameter.kind == ParameterKind::kBias;
-                     return is_vector ? vector : matrix;
+                     return is_vector(parameter.kind) ? vector : matrix;
                    });
 }
 

@@ -36,6 +36,9 @@ class ReferenceForward {
  private:
   using Vector = std::vector<double>;
   using Matrix = std::vector<Vector>;
+  struct Heads {
+    Matrix q, k, v;  // [T][all heads of a token]
+  };
 
   static std::size_t width(std::int64_t value) { return static_cast<std::size_t>(value); }
   static void add(Vector& x, const Vector& y) {
@@ -95,9 +98,9 @@ class ReferenceForward {
   void project(const std::string& prefix,
                const LayerSpec& layer,
                const Vector& x,
-               Vector& q,
-               Vector& k,
-               Vector& v) const {
+               Heads& heads,
+               std::size_t t) const {
+    Vector &q = heads.q[t], &k = heads.k[t], &v = heads.v[t];
     if (!spec_.fused_qkv) {
       q = multiply(prefix + "q", x), k = multiply(prefix + "k", x), v = multiply(prefix + "v", x);
       return;
@@ -110,13 +113,13 @@ class ReferenceForward {
   void block(std::size_t index, Matrix& x) const {
     const LayerSpec& layer = spec_.layers[index];
     const std::string prefix = "layers." + std::to_string(index) + ".";
-    Matrix q(x.size()), k(x.size()), v(x.size());
+    Heads heads{Matrix(x.size()), Matrix(x.size()), Matrix(x.size())};
     for (std::size_t t = 0; t < x.size(); ++t)
-      project(prefix + "attn.", layer, norm(prefix + "attn_norm", x[t]), q[t], k[t], v[t]);
+      project(prefix + "attn.", layer, norm(prefix + "attn_norm", x[t]), heads, t);
     for (std::size_t t = 0; t < x.size(); ++t) {
       Vector mixed;
       for (std::size_t head = 0; head < width(layer.heads); ++head) {
-        const Vector part = attend(prefix, layer, q, k, v, t, head);
+        const Vector part = attend(prefix, layer, heads, t, head);
         mixed.insert(mixed.end(), part.begin(), part.end());
       }
       add(x[t], multiply(prefix + "attn.o", mixed));
@@ -125,19 +128,17 @@ class ReferenceForward {
   }
   Vector attend(const std::string& prefix,
                 const LayerSpec& layer,
-                const Matrix& q,
-                const Matrix& k,
-                const Matrix& v,
+                const Heads& heads,
                 std::size_t t,
                 std::size_t head) const {
     const std::size_t kv_head = head / width(layer.heads / layer.kv_heads);
     const Vector query =
-        placed(head_of(q[t], head, width(layer.qk_dim)), prefix + "attn.q_norm", t);
+        placed(head_of(heads.q[t], head, width(layer.qk_dim)), prefix + "attn.q_norm", t);
     Vector weights;
     double total = 0;
     for (std::size_t s = 0; s <= t; ++s) {
       const Vector key =
-          placed(head_of(k[s], kv_head, width(layer.qk_dim)), prefix + "attn.k_norm", s);
+          placed(head_of(heads.k[s], kv_head, width(layer.qk_dim)), prefix + "attn.k_norm", s);
       double score = 0;
       for (std::size_t i = 0; i < query.size(); ++i) score += query[i] * key[i];
       weights.push_back(std::exp(score / std::sqrt(static_cast<double>(query.size()))));
@@ -145,7 +146,7 @@ class ReferenceForward {
     }
     Vector mixed(width(layer.v_dim));
     for (std::size_t s = 0; s <= t; ++s) {
-      const Vector value = head_of(v[s], kv_head, width(layer.v_dim));
+      const Vector value = head_of(heads.v[s], kv_head, width(layer.v_dim));
       for (std::size_t i = 0; i < mixed.size(); ++i) mixed[i] += weights[s] / total * value[i];
     }
     return mixed;

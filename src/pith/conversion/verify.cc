@@ -11,6 +11,7 @@
 #include "pith/conversion/forward_probe.h"
 #include "pith/conversion/size_report.h"
 #include "pith/formats/checkpoint.h"
+#include "pith/formats/shape_text.h"
 
 namespace pith {
 namespace {
@@ -30,10 +31,6 @@ constexpr double kForwardTolerance = 1e-4;
                  .expected = expected,
                  .found = found,
                  .remedy = kRemedy});
-}
-
-std::string shape_text(std::size_t rows, std::size_t cols) {
-  return fmt::format("[{}, {}]", rows, cols);
 }
 
 void compare(const Checkpoint& checkpoint,

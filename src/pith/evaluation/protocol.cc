@@ -4,6 +4,7 @@
 
 #include "pith/base/error.h"
 #include "pith/base/mapped_file.h"
+#include "pith/base/utf8.h"
 #include "pith/evaluation/text_preparation.h"
 #include "pith/text/dataset.h"
 
@@ -26,6 +27,7 @@ std::vector<Document> documents_of(const std::filesystem::path& path,
   std::vector<Document> documents;
   if (apart && path.extension() != ".jsonl") {
     const std::string text = read_text_file(path, kMaxTextBytes);
+    require_utf8(text, path.string());
     for (const PageText& piece : pieces_of(convention, text))
       documents.push_back({tokenizer.get().encode(piece.text), piece.words, piece.bytes});
     return documents;

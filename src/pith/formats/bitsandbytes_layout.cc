@@ -8,6 +8,7 @@
 #include "pith/base/error.h"
 #include "pith/codec/float_convert.h"
 #include "pith/codec/quantize.h"
+#include "pith/formats/shape_text.h"
 
 namespace pith {
 namespace {

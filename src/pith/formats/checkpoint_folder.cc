@@ -3,6 +3,7 @@
 
 #include "pith/base/log.h"
 #include "pith/formats/checkpoint_state.h"
+#include "pith/formats/shape_text.h"
 #include "pith/formats/tensor_names.h"
 
 namespace pith {
@@ -134,9 +135,7 @@ class FolderFinder {
 std::vector<std::int64_t> dense_shape(const Parameter& parameter) {
   const auto rows = static_cast<std::int64_t>(parameter.rows),
              cols = static_cast<std::int64_t>(parameter.cols);
-  const bool is_vector =
-      parameter.kind == ParameterKind::kNorm || parameter.kind == ParameterKind::kBias;
-  return is_vector ? std::vector{cols} : std::vector{rows, cols};
+  return is_vector(parameter.kind) ? std::vector{cols} : std::vector{rows, cols};
 }
 
 std::vector<LocatedParameter> locate_in_folder(const DecoderSpec& spec,

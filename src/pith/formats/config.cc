@@ -96,11 +96,9 @@ Activation read_activation(const JsonCursor& value) {
                                    {"gelu_python", Activation::kGeluErf},
                                    {"swish", Activation::kSilu}};
   const std::string name = value.string();
-  for (const auto& row : enum_table(Activation{}))
-    if (row.name == name) return row.value;
   for (const Synonym& synonym : kSynonyms)
     if (synonym.name == name) return synonym.activation;
-  value.fail("one of " + join_names(enum_names<Activation>()), "'" + name + "'");
+  return value.one_of<Activation>();
 }
 
 double read_epsilon(const JsonCursor& config, std::string_view key, double otherwise) {

@@ -25,10 +25,7 @@ RopeScalingKind kind_of(const JsonCursor& rope) {
   auto key = rope.find("rope_type");
   if (!key) key = rope.find("type");
   if (!key) return RopeScalingKind::kNone;
-  const std::string name = key->string();
-  for (const auto& row : enum_table(RopeScalingKind{}))
-    if (row.name == name) return row.value;
-  key->fail("one of " + join_names(enum_names<RopeScalingKind>()), "'" + name + "'");
+  return key->one_of<RopeScalingKind>();
 }
 
 double positive(const JsonCursor& value) {

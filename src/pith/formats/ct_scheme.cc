@@ -13,14 +13,6 @@ constexpr std::size_t kMaxNames = std::size_t{1} << 16;
 constexpr std::size_t kMaxPatterns = 256;
 constexpr std::string_view kPatternPrefix = "re:";
 
-template <class E>
-E enum_of(const JsonCursor& at) {
-  const std::string name = at.string();
-  for (const auto& row : enum_table(E{}))
-    if (row.name == name) return row.value;
-  at.fail("one of " + join_names(enum_names<E>()), "'" + name + "'");
-}
-
 // Formats of compressed-tensors that Pith knows of and does not read.
 CtFormat format_of(const JsonCursor& at) {
   struct Unread {
@@ -41,12 +33,12 @@ CtFormat format_of(const JsonCursor& at) {
       at.fail("one of " + join_names(enum_names<CtFormat>()),
               fmt::format("'{}', {}", name, unread.why),
               "give Pith the dense model");
-  return enum_of<CtFormat>(at);
+  return at.one_of<CtFormat>();
 }
 
 // A strategy that is left out follows from the group size.
 CtStrategy weight_strategy(const JsonCursor& json, std::int64_t group_size) {
-  if (json.has("strategy")) return enum_of<CtStrategy>(json.at("strategy"));
+  if (json.has("strategy")) return json.at("strategy").one_of<CtStrategy>();
   if (group_size == 0) return CtStrategy::kTensor;
   return group_size > 0 ? CtStrategy::kGroup : CtStrategy::kChannel;
 }

@@ -3,12 +3,9 @@
 #include <algorithm>
 
 #include "pith/base/error.h"
+#include "pith/formats/shape_text.h"
 
 namespace pith {
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 FolderTensors::FolderTensors(const SafetensorsReader& reader, std::string place)
     : reader_(reader), place_(std::move(place)) {}

@@ -49,7 +49,4 @@ class FolderTensors {
   std::set<std::string_view> used_;
 };
 
-// "[4, 8]".
-std::string shape_text(const std::vector<std::int64_t>& shape);
-
 }  // namespace pith

@@ -27,16 +27,6 @@ std::string key_of(std::string_view architecture, std::string_view name) {
   return fmt::format("{}.rope.{}", architecture, name);
 }
 
-// What llama3 scaling divides a frequency of wavelength `wave` by.
-double llama3_divisor(double wave, const RopeSpec& rope) {
-  const auto original = static_cast<double>(*rope.original_context);
-  if (wave < original / rope.high_freq_factor) return 1.0;
-  if (wave > original / rope.low_freq_factor) return rope.factor;
-  const double smooth =
-      (original / wave - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor);
-  return 1.0 / ((1.0 - smooth) / rope.factor + smooth);
-}
-
 bool fits(std::span<const float> factors, const RopeSpec& rope) {
   // The converter works in float32: near the steep end of the blend a wavelength that is off by
   // 1e-6 moves a divisor by some 1e-4. Other parameters move some divisor by far more than 0.1 %.
@@ -44,7 +34,7 @@ bool fits(std::span<const float> factors, const RopeSpec& rope) {
   for (std::size_t j = 0; j < factors.size(); ++j) {
     const double exponent = static_cast<double>(j) / static_cast<double>(factors.size());
     const double wave = 2.0 * std::numbers::pi * std::pow(rope.theta, exponent);
-    const double expected = llama3_divisor(wave, rope);
+    const double expected = llama3_divisor(rope, static_cast<double>(*rope.original_context), wave);
     if (!(std::abs(factors[j] - expected) <= kTolerance * expected)) return false;
   }
   return true;

@@ -14,17 +14,8 @@ constexpr std::int64_t kMaxDimension = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxGroup = std::int64_t{1} << 31;
 constexpr DType kScaleDtypes[] = {DType::kF32, DType::kF16, DType::kBF16};
 
-template <class E>
-E enum_at(const JsonCursor& json, std::string_view key) {
-  const JsonCursor value = json.at(key);
-  const std::string name = value.string();
-  for (const auto& row : enum_table(E{}))
-    if (row.name == name) return row.value;
-  value.fail("one of " + join_names(enum_names<E>()), "'" + name + "'");
-}
-
 DType dtype_at(const JsonCursor& json, std::string_view key, std::span<const DType> allowed) {
-  const DType dtype = enum_at<DType>(json, key);
+  const DType dtype = json.at(key).one_of<DType>();
   if (std::find(allowed.begin(), allowed.end(), dtype) != allowed.end()) return dtype;
   std::vector<std::string_view> names;
   for (const DType choice : allowed) names.push_back(to_string(choice));
@@ -72,7 +63,7 @@ Encoding float8_from_json(const JsonCursor& json) {
   Float8Encoding encoding;
   constexpr DType kFormats[] = {DType::kF8E4M3, DType::kF8E5M2};
   encoding.format = dtype_at(json, "format", kFormats);
-  encoding.granularity = enum_at<Granularity>(json, "granularity");
+  encoding.granularity = json.at("granularity").one_of<Granularity>();
   if (json.has("scale_dtype")) encoding.scale_dtype = dtype_at(json, "scale_dtype", kScaleDtypes);
   if (encoding.granularity == Granularity::kGroup)
     encoding.block = static_cast<std::size_t>(json.at("block").integer(1, kMaxGroup));
@@ -82,10 +73,10 @@ Encoding float8_from_json(const JsonCursor& json) {
 Encoding group_int_from_json(const JsonCursor& json) {
   GroupIntEncoding encoding;
   encoding.bits = static_cast<int>(json.at("bits").integer(1, 8));
-  encoding.granularity = enum_at<Granularity>(json, "granularity");
+  encoding.granularity = json.at("granularity").one_of<Granularity>();
   if (encoding.granularity == Granularity::kGroup)
     encoding.group_size = static_cast<std::size_t>(json.at("group_size").integer(1, kMaxGroup));
-  encoding.zero_points = enum_at<ZeroPoints>(json, "zero_points");
+  encoding.zero_points = json.at("zero_points").one_of<ZeroPoints>();
   encoding.scale_dtype = dtype_at(json, "scale_dtype", kScaleDtypes);
   if (json.has("column_groups")) encoding.column_groups = json.at("column_groups").boolean();
   return encoding;
@@ -93,7 +84,7 @@ Encoding group_int_from_json(const JsonCursor& json) {
 
 Encoding codebook_from_json(const JsonCursor& json) {
   CodebookEncoding encoding;
-  encoding.table = enum_at<CodebookTable>(json, "table");
+  encoding.table = json.at("table").one_of<CodebookTable>();
   encoding.block_size = static_cast<std::size_t>(json.at("block_size").integer(1, kMaxGroup));
   encoding.double_quantized = json.at("double_quantized").boolean();
   return encoding;
@@ -101,7 +92,7 @@ Encoding codebook_from_json(const JsonCursor& json) {
 
 // "activation" is the scheme; its numbers lie beside it.
 ActivationQuantization activation_from_json(const JsonCursor& json) {
-  ActivationQuantization activation{enum_at<ActivationScheme>(json, "activation")};
+  ActivationQuantization activation{json.at("activation").one_of<ActivationScheme>()};
   const auto positive = [&](std::string_view key) {
     const double value = json.at(key).number();
     if (!(value > 0 && value <= std::numeric_limits<float>::max()))
@@ -166,7 +157,7 @@ Encoding encoding_from_json(const JsonCursor& json) {
       {"codebook", codebook_from_json},
       {"ggml_block",
        [](const JsonCursor& ggml) -> Encoding {
-         return GgmlEncoding{enum_at<GgmlType>(ggml, "type")};
+         return GgmlEncoding{ggml.at("type").one_of<GgmlType>()};
        }},
   };
   const JsonCursor kind_at = json.at("kind");

@@ -29,15 +29,6 @@ double dynamic_theta(const RopeSpec& rope,
   return rope.theta * std::pow(rope.factor * stretch - (rope.factor - 1), width / (width - 2));
 }
 
-double llama3_frequency(const RopeSpec& rope, double context, double frequency) {
-  const double wavelength = 2 * std::numbers::pi / frequency;
-  if (wavelength < context / rope.high_freq_factor) return frequency;
-  if (wavelength > context / rope.low_freq_factor) return frequency / rope.factor;
-  const double smooth = (context / wavelength - rope.low_freq_factor) /
-                        (rope.high_freq_factor - rope.low_freq_factor);
-  return (1 - smooth) * frequency / rope.factor + smooth * frequency;
-}
-
 double yarn_magnitude(double factor, double scale) {
   return factor <= 1 ? 1.0 : 0.1 * scale * std::log(factor) + 1.0;
 }
@@ -78,6 +69,14 @@ void apply_yarn(const RopeSpec& rope,
 
 }  // namespace
 
+double llama3_divisor(const RopeSpec& rope, double original_context, double wavelength) {
+  if (wavelength < original_context / rope.high_freq_factor) return 1;
+  if (wavelength > original_context / rope.low_freq_factor) return rope.factor;
+  const double smooth = (original_context / wavelength - rope.low_freq_factor) /
+                        (rope.high_freq_factor - rope.low_freq_factor);
+  return 1 / ((1 - smooth) / rope.factor + smooth);
+}
+
 RopeFrequencies rope_frequencies(const RopeSpec& rope,
                                  std::int64_t qk_dim,
                                  std::int64_t context,
@@ -96,7 +95,7 @@ RopeFrequencies rope_frequencies(const RopeSpec& rope,
       break;
     case RopeScalingKind::kLlama3:
       for (double& frequency : result.inv_freq)
-        frequency = llama3_frequency(rope, trained, frequency);
+        frequency /= llama3_divisor(rope, trained, 2 * std::numbers::pi / frequency);
       break;
     case RopeScalingKind::kYarn:
       apply_yarn(rope, static_cast<double>(qk_dim), trained, result.inv_freq);

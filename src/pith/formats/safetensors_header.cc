@@ -31,13 +31,6 @@ void check_name(const std::string& name, const std::string& place) {
         place, "tensor names without control characters, not empty", Json(name).dump(), ""});
 }
 
-DType read_dtype(const JsonCursor& value) {
-  const std::string name = value.string();
-  for (const auto& row : enum_table(DType{}))
-    if (row.name == name) return row.value;
-  value.fail("one of " + join_names(enum_names<DType>()), "'" + name + "'");
-}
-
 std::vector<std::int64_t> read_shape(const JsonCursor& value) {
   std::vector<std::int64_t> shape;
   for (const JsonCursor& item : value.items()) {
@@ -64,7 +57,7 @@ HeaderTensor read_tensor(const std::string& name, const JsonCursor& entry) {
   if (!entry.json().is_object()) entry.fail("an object");
   HeaderTensor tensor;
   tensor.spec.name = name;
-  tensor.spec.dtype = read_dtype(entry.at("dtype"));
+  tensor.spec.dtype = entry.at("dtype").one_of<DType>();
   tensor.spec.shape = read_shape(entry.at("shape"));
   const JsonCursor offsets_at = entry.at("data_offsets");
   const JsonCursor::Items offsets = offsets_at.items();

@@ -75,6 +75,8 @@ struct RopeFrequencies {
   std::vector<double> inv_freq;
   double attention_factor = 1.0;
 };
+// What llama3 scaling divides the frequency of a wavelength (in tokens) by, from 1 to rope.factor.
+double llama3_divisor(const RopeSpec& rope, double original_context, double wavelength);
 RopeFrequencies rope_frequencies(const RopeSpec& rope,
                                  std::int64_t qk_dim,
                                  std::int64_t context,
@@ -141,6 +143,9 @@ struct Parameter {
   std::size_t rows = 0, cols = 0;
   bool operator==(const Parameter&) const = default;
 };
+constexpr bool is_vector(ParameterKind kind) {
+  return kind == ParameterKind::kNorm || kind == ParameterKind::kBias;
+}
 std::vector<Parameter> parameters_of(const DecoderSpec& spec);  // in the order of a forward pass
 std::int64_t parameter_count(const DecoderSpec& spec);
 

@@ -6,6 +6,7 @@
 #include "pith/base/atomic_file.h"
 #include "pith/base/error.h"
 #include "pith/base/mapped_file.h"
+#include "pith/base/utf8.h"
 
 namespace pith {
 namespace {
@@ -94,6 +95,7 @@ TokenStream read_token_stream(const std::filesystem::path& text,
     });
   } else {
     const MappedFile file(text);
+    require_utf8(as_text(file.bytes()), text.string());
     stream.ids = tokenizer.get().encode(as_text(file.bytes()));
     stream.document_ends.push_back(stream.ids.size());
   }

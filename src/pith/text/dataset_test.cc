@@ -89,6 +89,10 @@ TEST(TokenStream, IsTheWholeFileOrItsRecords) {
   for (const char* name : {"empty.txt", "empty.jsonl"})
     EXPECT_THAT(message_of<FormatError>([&] { read_token_stream(folder / name, tokenizer, 1000); }),
                 EndsWith("there are no tokens in it"));
+  write_plainly(folder / "latin.txt", "a\xe9");
+  EXPECT_THAT(
+      message_of<FormatError>([&] { read_token_stream(folder / "latin.txt", tokenizer, 1000); }),
+      EndsWith("latin.txt:1:2: expected UTF-8 text, found byte 0xe9"));
   EXPECT_THROW(read_token_stream(folder.path(), tokenizer, 1000), FormatError);
 }
 
@@ -135,7 +139,7 @@ TEST(Gpt2Files, KeepHashesAndSkipTheVersion) {
   EXPECT_THAT(message_of<FormatError>([&] {
                 tokenizer_json_from_gpt2_files(folder / "vocab.json", folder / "merges.txt");
               }),
-              EndsWith("the text is not UTF-8"));
+              EndsWith("expected UTF-8 text, found byte 0xff"));
   write_plainly(folder / "vocab.json", "[]");
   EXPECT_THAT(message_of<FormatError>([&] {
                 tokenizer_json_from_gpt2_files(folder / "vocab.json", folder / "merges.txt");

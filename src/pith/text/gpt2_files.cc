@@ -15,8 +15,7 @@ constexpr std::string_view kEndOfText = "<|endoftext|>";
 // Lines starting with "#version" are comments; those with a mere "#" are merges.
 Json read_merges(const std::filesystem::path& path) {
   const std::string text = read_text_file(path, kMaxMergesBytes);
-  if (valid_utf8_prefix(text) != text.size())
-    fail<FormatError>("{}: the text is not UTF-8", path.string());
+  require_utf8(text, path.string());
   Json::array_t merges;
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <utility>
 
 #include "pith/text/tokenizer.h"
 
@@ -11,8 +10,8 @@ namespace pith {
 // Not for use by several threads at once.
 class LazyTokenizer {
  public:
-  explicit LazyTokenizer(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {}
-  LazyTokenizer(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  explicit LazyTokenizer(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+  LazyTokenizer(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   const Tokenizer& get() const {  // FormatError as Tokenizer::of
     if (!tokenizer_) tokenizer_.emplace(Tokenizer::of(*checkpoint_));
