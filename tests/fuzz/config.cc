@@ -1,8 +1,8 @@
 // A config.json: the network, the layout of its weights, and the config that is written of it.
 #include "pith/formats/config.h"
 #include "fuzz.h"
-#include "pith/formats/layout.h"
-#include "pith/formats/pith_layout.h"
+#include "pith/formats/layouts/layout.h"
+#include "pith/formats/layouts/pith_layout.h"
 
 namespace pith {
 namespace {

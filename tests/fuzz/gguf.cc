@@ -1,5 +1,5 @@
 // A GGUF file and all that is made of it: network, tokenizer, weights.
-#include "pith/formats/gguf.h"
+#include "pith/formats/gguf/gguf.h"
 #include "fuzz.h"
 #include "pith/formats/checkpoint.h"
 #include "use_tokenizer.h"

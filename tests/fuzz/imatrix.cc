@@ -1,10 +1,10 @@
 // An importance matrix in either layout; an input that starts with "GGUF" is the newer.
-#include "pith/formats/imatrix.h"
+#include "pith/formats/gguf/imatrix.h"
 
 #include <cmath>
 
 #include "fuzz.h"
-#include "pith/formats/gguf.h"
+#include "pith/formats/gguf/gguf.h"
 
 namespace pith {
 namespace {

@@ -1,5 +1,5 @@
 // A regular expression that names modules, a line break, and names to try it on.
-#include "pith/formats/name_pattern.h"
+#include "pith/formats/layouts/name_pattern.h"
 
 #include "fuzz.h"
 

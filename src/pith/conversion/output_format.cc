@@ -4,8 +4,8 @@
 
 #include "pith/base/error.h"
 #include "pith/codec/transcode.h"
-#include "pith/formats/gguf_model_writer.h"
-#include "pith/formats/layout.h"
+#include "pith/formats/gguf/gguf_model_writer.h"
+#include "pith/formats/layouts/layout.h"
 #include "pith/text/gguf_export.h"
 #include "pith/text/tokenizer.h"
 

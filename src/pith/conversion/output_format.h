@@ -11,15 +11,15 @@
 
 #include "pith/conversion/planner.h"
 #include "pith/formats/checkpoint.h"
-#include "pith/formats/gguf_presets.h"
-#include "pith/formats/imatrix.h"
+#include "pith/formats/gguf/gguf_presets.h"
+#include "pith/formats/gguf/imatrix.h"
 #include "pith/formats/model_writer.h"
 
 namespace pith {
 
-// "hf": a folder of dense weights. A layout's name (formats/layout.h): a folder whose compressed
-// weights lie in that layout. "gguf": a GGUF file, with a preset of types for all its tensors or
-// with what the weights already are.
+// "hf": a folder of dense weights. A layout's name (formats/layouts/layout.h): a folder whose
+// compressed weights lie in that layout. "gguf": a GGUF file, with a preset of types for all its
+// tensors or with what the weights already are.
 struct OutputFormat {
   std::string name = "pith";
   std::optional<GgufPreset> preset{};

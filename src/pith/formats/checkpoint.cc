@@ -4,8 +4,8 @@
 
 #include "pith/formats/checkpoint_state.h"
 #include "pith/formats/config.h"
-#include "pith/formats/gguf_names.h"
-#include "pith/formats/quantization_file.h"
+#include "pith/formats/gguf/gguf_names.h"
+#include "pith/formats/layouts/quantization_file.h"
 
 namespace pith {
 namespace fs = std::filesystem;

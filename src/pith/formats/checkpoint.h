@@ -10,7 +10,7 @@
 
 #include "pith/base/json.h"
 #include "pith/codec/packed_matrix.h"
-#include "pith/formats/gguf.h"
+#include "pith/formats/gguf/gguf.h"
 #include "pith/formats/model_writer.h"
 #include "pith/formats/safetensors.h"
 #include "pith/formats/spec.h"

@@ -1,6 +1,6 @@
 // Where the parameters lie in a GGUF file.
 #include "pith/formats/checkpoint_state.h"
-#include "pith/formats/gguf_names.h"
+#include "pith/formats/gguf/gguf_names.h"
 #include "pith/formats/shape_text.h"
 
 namespace pith {

@@ -1,8 +1,8 @@
 // Checkpoint over GGUF files. What a GGUF file may hold is tested in gguf_test.cc.
 #include <gmock/gmock.h>
 
-#include "pith/formats/gguf_names.h"
-#include "pith/formats/gguf_test_files.h"
+#include "pith/formats/gguf/gguf_names.h"
+#include "pith/formats/gguf/gguf_test_files.h"
 #include "pith/formats/test_models.h"
 
 namespace pith {

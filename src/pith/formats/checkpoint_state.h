@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "pith/formats/checkpoint.h"
-#include "pith/formats/layout.h"
+#include "pith/formats/layouts/layout.h"
 
 namespace pith {
 

@@ -8,7 +8,7 @@
 
 #include "pith/base/json.h"
 #include "pith/formats/checkpoint.h"
-#include "pith/formats/gguf_metadata.h"
+#include "pith/formats/gguf/gguf_metadata.h"
 #include "pith/text/gguf_vocabulary.h"
 
 namespace pith {

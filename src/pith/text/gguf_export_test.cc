@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "pith/base/test_support.h"
-#include "pith/formats/gguf_model_writer.h"
-#include "pith/formats/gguf_writer.h"
+#include "pith/formats/gguf/gguf_model_writer.h"
+#include "pith/formats/gguf/gguf_writer.h"
 #include "pith/text/text_test_support.h"
 #include "pith/text/tokenizer.h"
 

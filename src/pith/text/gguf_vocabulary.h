@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "pith/base/json.h"
-#include "pith/formats/gguf.h"
+#include "pith/formats/gguf/gguf.h"
 
 namespace pith {
 

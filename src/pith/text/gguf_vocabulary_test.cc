@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "pith/base/mapped_file.h"
-#include "pith/formats/gguf_test_files.h"
+#include "pith/formats/gguf/gguf_test_files.h"
 #include "pith/text/text_test_support.h"
 #include "pith/text/tokenizer.h"
 

@@ -1,0 +1,82 @@
+#include "pith/formats/gguf/gguf_types.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "pith/base/error.h"
+
+namespace pith {
+namespace {
+
+constexpr GgufType kTypes[] = {
+    {0, "F32", 1, 4},         {1, "F16", 1, 2},         {2, "Q4_0", 32, 18},
+    {3, "Q4_1", 32, 20},      {6, "Q5_0", 32, 22},      {7, "Q5_1", 32, 24},
+    {8, "Q8_0", 32, 34},      {9, "Q8_1", 32, 36},      {10, "Q2_K", 256, 84},
+    {11, "Q3_K", 256, 110},   {12, "Q4_K", 256, 144},   {13, "Q5_K", 256, 176},
+    {14, "Q6_K", 256, 210},   {15, "Q8_K", 256, 292},   {16, "IQ2_XXS", 256, 66},
+    {17, "IQ2_XS", 256, 74},  {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50},
+    {20, "IQ4_NL", 32, 18},   {21, "IQ3_S", 256, 110},  {22, "IQ2_S", 256, 82},
+    {23, "IQ4_XS", 256, 136}, {24, "I8", 1, 1},         {25, "I16", 1, 2},
+    {26, "I32", 1, 4},        {27, "I64", 1, 8},        {28, "F64", 1, 8},
+    {29, "IQ1_M", 256, 56},   {30, "BF16", 1, 2},       {34, "TQ1_0", 256, 54},
+    {35, "TQ2_0", 256, 66},   {39, "MXFP4", 32, 17},    {40, "NVFP4", 64, 36},
+    {41, "Q1_0", 128, 18},    {42, "Q2_0", 64, 18},
+};
+
+struct RemovedType {
+  std::uint32_t id;
+  std::string_view name;
+};
+constexpr RemovedType kRemoved[] = {{4, "Q4_2"},
+                                    {5, "Q4_3"},
+                                    {31, "Q4_0_4_4"},
+                                    {32, "Q4_0_4_8"},
+                                    {33, "Q4_0_8_8"},
+                                    {36, "IQ4_NL_4_4"},
+                                    {37, "IQ4_NL_4_8"},
+                                    {38, "IQ4_NL_8_8"}};
+
+// Types of plain numbers that Pith computes with.
+struct DenseType {
+  std::uint32_t id;
+  DType dtype;
+};
+constexpr DenseType kDenseTypes[] = {{0, DType::kF32}, {1, DType::kF16}, {30, DType::kBF16}};
+
+}  // namespace
+
+const GgufType* find_gguf_type(std::uint32_t id) {
+  const auto row = std::find_if(
+      std::begin(kTypes), std::end(kTypes), [&](const GgufType& type) { return type.id == id; });
+  return row == std::end(kTypes) ? nullptr : row;
+}
+
+std::string_view removed_gguf_type(std::uint32_t id) {
+  for (const RemovedType& type : kRemoved)
+    if (type.id == id) return type.name;
+  return {};
+}
+
+std::optional<Encoding> encoding_of_gguf_type(std::uint32_t id) {
+  for (const DenseType& type : kDenseTypes)
+    if (type.id == id) return DenseEncoding{type.dtype};
+  for (const EnumName<GgmlType>& row : enum_table(GgmlType{}))
+    if (static_cast<std::uint32_t>(row.value) == id) return GgmlEncoding{row.value};
+  return std::nullopt;
+}
+
+const GgufType& gguf_type_of(const Encoding& encoding) {
+  const GgufType* type = nullptr;
+  if (const auto* blocks = std::get_if<GgmlEncoding>(&encoding))
+    type = find_gguf_type(static_cast<std::uint32_t>(blocks->type));
+  for (const DenseType& row : kDenseTypes)
+    if (encoding == Encoding(DenseEncoding{row.dtype})) type = find_gguf_type(row.id);
+  if (type != nullptr) return *type;
+  throw UserError(ErrorParts{"GGUF",
+                             fmt::format("an encoding that it has: f32, f16, bf16, {}",
+                                         join_names(enum_names<GgmlType>())),
+                             to_string(encoding),
+                             {}});
+}
+
+}  // namespace pith
