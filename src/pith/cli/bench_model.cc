@@ -106,6 +106,31 @@ int run_latency(const BenchOptions& options,
   return 0;
 }
 
+// Rates of the repeats, ascending, after one that warms up.
+std::vector<double> measure_rates(TorchStepper& stepper,
+                                  const BenchOptions& options,
+                                  std::uint64_t seed) {
+  const auto measure = options.kind == BenchKind::kDecode ? decode_once : prefill_once;
+  measure(stepper, options, seed);
+  std::vector<double> rates;
+  for (int i = 0; i < options.repeats; ++i) rates.push_back(measure(stepper, options, seed));
+  std::sort(rates.begin(), rates.end());
+  return rates;
+}
+
+// Of what bounds it: decoding of reading the weights, prefill of arithmetic.
+double share_of_limit(double tokens_per_second,
+                      const BenchOptions& options,
+                      const LoadedModel& model) {
+  if (options.kind == BenchKind::kDecode) {
+    const auto bytes = static_cast<double>(model.scorer->weight_bytes());
+    return tokens_per_second / static_cast<double>(options.batch) * bytes / 1e9 /
+           measure_read_bandwidth();
+  }
+  const auto operations = 2.0 * static_cast<double>(parameter_count(model.checkpoint.spec()));
+  return tokens_per_second * operations / 1e9 / measure_peak().fp32_gflops;
+}
+
 }  // namespace
 
 int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
@@ -116,14 +141,9 @@ int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
   check_result(*model.scorer);
   TorchStepper stepper(model.scorer->model());
   const bool decode = options.kind == BenchKind::kDecode;
-  std::vector<double> rates;
-  for (int i = -1; i < options.repeats; ++i) {  // the first warms up
-    const double rate = decode ? decode_once(stepper, options, global.seed)
-                               : prefill_once(stepper, options, global.seed);
-    if (i >= 0) rates.push_back(rate);
-  }
-  std::sort(rates.begin(), rates.end());
+  const std::vector<double> rates = measure_rates(stepper, options, global.seed);
   const double median = rates[rates.size() / 2];
+  const double share = share_of_limit(median, options, model);
   Json json{{"tokens_per_second", median},
             {"best", rates.back()},
             {"repeats", options.repeats},
@@ -134,15 +154,8 @@ int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
             {"tokens", options.tokens},
             {"context", options.context},
             {"batch", options.batch}};
-  if (decode) {
-    const auto bytes = static_cast<double>(model.scorer->weight_bytes());
-    json["bytes_per_token"] = model.scorer->weight_bytes();
-    json["share_of_bandwidth"] =
-        median / static_cast<double>(options.batch) * bytes / 1e9 / measure_read_bandwidth();
-  } else {
-    const auto operations = 2.0 * static_cast<double>(parameter_count(model.checkpoint.spec()));
-    json["share_of_peak"] = median * operations / 1e9 / measure_peak().fp32_gflops;
-  }
+  if (decode) json["bytes_per_token"] = model.scorer->weight_bytes();
+  json[decode ? "share_of_bandwidth" : "share_of_peak"] = share;
   if (global.json) {
     fmt::print("{}\n", json.dump(2));
     return 0;
@@ -152,7 +165,7 @@ int run_bench_model(const BenchOptions& options, const GlobalOptions& global) {
              median,
              rates.back(),
              options.repeats,
-             100 * json[decode ? "share_of_bandwidth" : "share_of_peak"].get<double>(),
+             100 * share,
              decode ? "read bandwidth" : "fp32 peak",
              num_threads(),
              isa_name());

@@ -85,15 +85,19 @@ struct TypeTraits {
   std::size_t elements = 0;
   std::size_t bytes = 0;
   int code_bits = 0;
+  bool has_offsets = false;
 };
 
 template <class Block>
+constexpr bool kHasMinimum = requires(Block block) { block.minimum; };
+
+template <class Block>
 constexpr TypeTraits plain(int code_bits) {
-  return {kGgmlBlock, sizeof(Block), code_bits};
+  return {kGgmlBlock, sizeof(Block), code_bits, kHasMinimum<Block>};
 }
 template <class Block>
 constexpr TypeTraits super(int code_bits) {
-  return {kGgmlSuperBlock, sizeof(Block), code_bits};
+  return {kGgmlSuperBlock, sizeof(Block), code_bits, kHasMinimum<Block>};
 }
 
 TypeTraits traits_of(GgmlType type) {
@@ -133,6 +137,7 @@ TypeTraits traits_of(GgmlType type) {
 std::size_t ggml_block_elements(GgmlType type) { return traits_of(type).elements; }
 std::size_t ggml_block_bytes(GgmlType type) { return traits_of(type).bytes; }
 int ggml_code_bits(GgmlType type) { return traits_of(type).code_bits; }
+bool ggml_has_offsets(GgmlType type) { return traits_of(type).has_offsets; }
 
 bool ggml_is_writable(GgmlType type) {
   switch (type) {

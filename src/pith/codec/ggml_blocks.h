@@ -2,7 +2,9 @@
 // the functions here are the scalar reference of vector_ops.h.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "pith/codec/encoding.h"
@@ -14,6 +16,33 @@ std::size_t ggml_block_elements(GgmlType type);  // 32 or 256
 std::size_t ggml_block_bytes(GgmlType type);
 int ggml_code_bits(GgmlType type);     // of one code, without its share of the scales
 bool ggml_is_writable(GgmlType type);  // quantize_ggml_blocks can make it
+
+// Element i of a block is scales[i / unit] * level of codes[i] + offsets[i / unit].
+struct GgmlParts {
+  std::size_t unit = 0;  // elements that share a scale: 16 or 32
+  std::uint8_t codes[kGgmlSuperBlock] = {};
+  float scales[16] = {};
+  // The minima; what adds nothing, not even a sign, to types without.
+  float offsets[16] = {-0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f,
+                       -0.f};
+};
+GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block);
+std::array<float, 256> ggml_levels(GgmlType type);  // whole numbers; as many as a code has values
+bool ggml_has_offsets(GgmlType type);
 
 // Quantizes `blocks` blocks by the reference rounding of the format's owner; returns in how many
 // the scale or the minimum is beyond f16. `importance` is empty, or x is one row and each of its

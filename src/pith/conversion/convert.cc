@@ -103,6 +103,16 @@ void check_tokenizer(const Checkpoint& source) {
   }
 }
 
+Cost forecast_of(const Checkpoint& source,
+                 const std::filesystem::path& folder,
+                 const Planner& planner,
+                 const ConversionOptions& options) {
+  if (options.forecast) return *options.forecast;
+  ConversionOptions probing = options;
+  probing.probe_folder = folder;
+  return forecast_conversion(source, planner, probing);
+}
+
 void write_side_files(const Checkpoint& source, const std::filesystem::path& folder) {
   copy_side_files(source, folder);
   if (source.gguf() && has_tokenizer(source)) write_tokenizer_files(*source.gguf(), folder);
@@ -116,13 +126,7 @@ ConversionResult convert_checkpoint(const Checkpoint& source,
                                     const ConversionOptions& options) {
   ConversionResult result;
   check_tokenizer(source);
-  if (options.forecast) {
-    result.forecast = *options.forecast;
-  } else {
-    ConversionOptions probing = options;
-    probing.probe_folder = folder;
-    result.forecast = forecast_conversion(source, planner, probing);
-  }
+  result.forecast = forecast_of(source, folder, planner, options);
   start_memory_meter();
   reset_memory_peak();
   const auto start = std::chrono::steady_clock::now();

@@ -56,6 +56,51 @@ void check_link(const fs::path& folder, const std::string& shard) {
                                "put the file in its place if you trust it"});
 }
 
+// Shard -> tensor -> where the index says so.
+using ShardMap = std::map<std::string, std::map<std::string, std::string>>;
+
+ShardMap read_shard_map(const JsonCursor& weight_map) {
+  if (!weight_map.json().is_object() || weight_map.json().empty())
+    weight_map.fail("an object with a file for each tensor");
+  if (weight_map.json().size() > kMaxTensors)
+    weight_map.fail(fmt::format("at most {} tensors", kMaxTensors),
+                    fmt::format("{}", weight_map.json().size()));
+  ShardMap shards;
+  for (const auto& [name, value] : weight_map.members())
+    shards[shard_name(value)][name] = value.pointer();
+  return shards;
+}
+
+void check_shard_exists(const fs::path& folder, const std::string& shard) {
+  std::error_code ignored;
+  if (!fs::exists(folder / shard, ignored))
+    throw FormatError(ErrorParts{folder.string(),
+                                 fmt::format("the shard {} that {} names", shard, kIndexName),
+                                 "no such file",
+                                 "the download may be incomplete"});
+  check_link(folder, shard);
+}
+
+// A shard holds what the index says it does, and nothing else.
+void check_shard(const SafetensorsReader& part,
+                 const ShardMap::value_type& expected,
+                 const fs::path& folder) {
+  const auto& [shard, names] = expected;
+  for (const auto& [name, pointer] : names)
+    if (!part.find(name))
+      throw FormatError(
+          ErrorParts{fmt::format("{}: at {}", (folder / kIndexName).string(), pointer),
+                     fmt::format("the tensor in {}", shard),
+                     "no such tensor there",
+                     ""});
+  for (const auto& [name, tensor] : part.tensors())
+    if (!names.contains(name))
+      throw FormatError(ErrorParts{fmt::format("{}: tensor '{}'", (folder / shard).string(), name),
+                                   fmt::format("{} to name this file for it", kIndexName),
+                                   "nothing or another file",
+                                   "shard and index are not of the same model"});
+}
+
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   std::error_code ignored;
   const bool pickled = fs::exists(folder / "pytorch_model.bin", ignored) ||
@@ -105,43 +150,16 @@ SafetensorsReader SafetensorsReader::open_folder(const fs::path& folder) {
   const fs::path index_path = folder / kIndexName;
   if (!fs::exists(fs::symlink_status(index_path, ignored))) fail_without_weights(folder);
   const Json index = read_json_file(index_path);
-  const JsonCursor weight_map = JsonCursor(index, index_path.string()).at("weight_map");
-  if (!weight_map.json().is_object() || weight_map.json().empty())
-    weight_map.fail("an object with a file for each tensor");
-  if (weight_map.json().size() > kMaxTensors)
-    weight_map.fail(fmt::format("at most {} tensors", kMaxTensors),
-                    fmt::format("{}", weight_map.json().size()));
-
-  std::map<std::string, std::map<std::string, std::string>>
-      names_of_shard;  // shard -> tensor -> where the map says so
-  for (const auto& [name, value] : weight_map.members())
-    names_of_shard[shard_name(value)][name] = value.pointer();
+  const ShardMap shards = read_shard_map(JsonCursor(index, index_path.string()).at("weight_map"));
   SafetensorsReader reader;
   reader.place_ = folder;
-  for (const auto& [shard, names] : names_of_shard) {
-    if (!fs::exists(folder / shard, ignored))
-      throw FormatError(ErrorParts{folder.string(),
-                                   fmt::format("the shard {} that {} names", shard, kIndexName),
-                                   "no such file",
-                                   "the download may be incomplete"});
-    check_link(folder, shard);
-    SafetensorsReader part = open_file(folder / shard);
-    for (const auto& [name, pointer] : names)
-      if (!part.find(name))
-        throw FormatError(ErrorParts{fmt::format("{}: at {}", index_path.string(), pointer),
-                                     fmt::format("the tensor in {}", shard),
-                                     "no such tensor there",
-                                     ""});
-    for (const auto& [name, tensor] : part.tensors_)
-      if (!names.contains(name))
-        throw FormatError(
-            ErrorParts{fmt::format("{}: tensor '{}'", (folder / shard).string(), name),
-                       fmt::format("{} to name this file for it", kIndexName),
-                       "nothing or another file",
-                       "shard and index are not of the same model"});
+  for (const ShardMap::value_type& shard : shards) {
+    check_shard_exists(folder, shard.first);
+    SafetensorsReader part = open_file(folder / shard.first);
+    check_shard(part, shard, folder);
     reader.tensors_.merge(part.tensors_);
     reader.metadata_.merge(part.metadata_);
-    reader.files_.push_back(folder / shard);
+    reader.files_.push_back(folder / shard.first);
   }
   reader.files_.push_back(index_path);
   return reader;

@@ -10,6 +10,7 @@
 #include "pith/base/error.h"
 #include "pith/codec/bit_pack.h"
 #include "pith/codec/float_convert.h"
+#include "pith/codec/ggml_blocks.h"
 #include "pith/report/row_pieces.h"
 
 namespace pith {
@@ -151,57 +152,45 @@ PackedStatistics look(const CodebookEncoding& e, const PackedMatrix& matrix) {
   return statistics;
 }
 
-// GGUF blocks of 32 codes behind an f16 scale and, for some, an f16 minimum. Source:
-// formats.md 4.5.
-struct BlockLayout {
-  GgmlType type;
-  int bits;
-  std::size_t codes_at, bytes;
-  bool has_minimum;
-};
-constexpr std::size_t kBlockCodes = 32;
-constexpr BlockLayout kBlockLayouts[] = {{GgmlType::kQ4_0, 4, 2, 18, false},
-                                         {GgmlType::kQ4_1, 4, 4, 20, true},
-                                         {GgmlType::kQ8_0, 8, 2, 34, false}};
-
-float f16_at(std::span<const std::byte> bytes, std::size_t place) {
-  std::uint16_t bits;
-  std::memcpy(&bits, bytes.data() + place, sizeof bits);
-  return f16_to_f32(bits);
-}
-
-PackedStatistics look_at_blocks(const BlockLayout& layout, const PackedMatrix& matrix) {
-  const std::span<const std::byte> bytes = matrix.buffer("codes").bytes;
-  const std::size_t blocks = bytes.size() / layout.bytes;
-  PackedStatistics statistics;
-  statistics.scales =
-      statistics_of(blocks, [&](std::size_t b) { return f16_at(bytes, b * layout.bytes); });
-  if (layout.has_minimum)
-    statistics.offsets =
-        statistics_of(blocks, [&](std::size_t b) { return f16_at(bytes, b * layout.bytes + 2); });
-  const Ranks ranks = ranks_of(layout.bits, [&layout](std::uint8_t code) {
-    return layout.bits == 8 ? static_cast<float>(static_cast<std::int8_t>(code))
-                            : static_cast<float>(code);
-  });
-  const std::size_t row_blocks = matrix.cols() / kBlockCodes;
-  statistics.codes =
-      count_codes(matrix, layout.bits, ranks, [&](const RowPiece& piece, auto& codes) {
-        for (std::size_t b = piece.first * row_blocks; b < (piece.first + piece.count) * row_blocks;
-             ++b)
-          for (const std::byte byte :
-               bytes.subspan(b * layout.bytes + layout.codes_at, layout.bytes - layout.codes_at)) {
-            const auto both = std::to_integer<std::uint8_t>(byte);
-            if (layout.bits == 4) codes.push_back(both & 15);
-            codes.push_back(layout.bits == 4 ? both >> 4 : both);
-          }
-      });
-  return statistics;
+// One number of each unit of each block.
+ValueStatistics unit_statistics(GgmlType type,
+                                std::span<const std::byte> blocks,
+                                float (GgmlParts::*part)[16]) {
+  const std::size_t block_bytes = ggml_block_bytes(type),
+                    units =
+                        ggml_block_elements(type) / take_ggml_block_apart(type, blocks.data()).unit;
+  const WeightSource source{
+      blocks.size() / block_bytes,
+      units,
+      [&](std::size_t first, std::size_t count, std::span<float> out) {
+        for (std::size_t b = 0; b < count; ++b) {
+          const GgmlParts parts =
+              take_ggml_block_apart(type, blocks.data() + (first + b) * block_bytes);
+          std::copy_n(parts.*part, units, out.begin() + static_cast<std::ptrdiff_t>(b * units));
+        }
+      }};
+  return tensor_statistics(source).values;
 }
 
 PackedStatistics look(const GgmlEncoding& e, const PackedMatrix& matrix) {
-  for (const BlockLayout& layout : kBlockLayouts)
-    if (layout.type == e.type) return look_at_blocks(layout, matrix);
-  return {};
+  const std::span<const std::byte> bytes = matrix.buffer("codes").bytes;
+  PackedStatistics statistics;
+  statistics.scales = unit_statistics(e.type, bytes, &GgmlParts::scales);
+  if (ggml_has_offsets(e.type))
+    statistics.offsets = unit_statistics(e.type, bytes, &GgmlParts::offsets);
+  const std::array<float, 256> levels = ggml_levels(e.type);
+  const int bits = ggml_code_bits(e.type);
+  const Ranks ranks = ranks_of(bits, [&](std::uint8_t code) { return levels[code]; });
+  const std::size_t elements = ggml_block_elements(e.type), block_bytes = ggml_block_bytes(e.type);
+  const std::size_t row_bytes = matrix.cols() / elements * block_bytes;
+  statistics.codes = count_codes(matrix, bits, ranks, [&](const RowPiece& piece, auto& codes) {
+    const auto piece_bytes = bytes.subspan(piece.first * row_bytes, piece.count * row_bytes);
+    for (std::size_t at = 0; at < piece_bytes.size(); at += block_bytes) {
+      const GgmlParts parts = take_ggml_block_apart(e.type, piece_bytes.data() + at);
+      codes.insert(codes.end(), parts.codes, parts.codes + elements);
+    }
+  });
+  return statistics;
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ struct CodeUse {
                                 // float8 are NaN or Inf
 };
 
-// Empty for encodings that have none of them (dense; GGUF blocks of other layouts than one or two
-// f16 and 32 codes).
+// Empty for dense encodings.
 struct PackedStatistics {
-  std::optional<ValueStatistics> scales;   // absmax of codebook blocks
+  std::optional<ValueStatistics>
+      scales;  // absmax of codebook blocks; with sub-scales, the products
   std::optional<ValueStatistics> offsets;  // zero points, or the minima of GGUF blocks
   std::optional<CodeUse> codes;
 };

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "pith/base/random.h"
 
@@ -123,6 +125,25 @@ TEST(PackedStatisticsTest, GgufBlocks) {
       packed_statistics(packed(normal_values(64), 64, GgmlEncoding{GgmlType::kQ4_0}));
   EXPECT_EQ(q4_0.scales->count, 2u);
   EXPECT_EQ(q4_0.codes->total(), 64u);
+  EXPECT_FALSE(q4_0.offsets);
+}
+
+TEST(PackedStatisticsTest, GgufSuperBlocks) {
+  const std::vector<float> values = normal_values(512);
+  for (const auto& [type, units, has_offsets] :
+       {std::tuple(GgmlType::kQ4_K, 16u, true), std::tuple(GgmlType::kQ6_K, 32u, false)}) {
+    const PackedMatrix matrix = packed(values, 256, GgmlEncoding{type});
+    const PackedStatistics s = packed_statistics(matrix);
+    EXPECT_EQ(s.scales->count, units);
+    EXPECT_EQ(s.offsets.has_value(), has_offsets);
+    EXPECT_EQ(s.codes->total(), 512u);
+    EXPECT_EQ(s.codes->counts.size(), type == GgmlType::kQ4_K ? 16u : 64u);
+    EXPECT_GT(s.codes->entropy_bits(), 3.0);
+    const std::vector<float> back = matrix.dequantize();
+    const double largest = *std::ranges::max_element(back);
+    const double steps = has_offsets ? 15 : 32;  // from the offset, or from 0
+    EXPECT_LE(largest, steps * std::max(-s.scales->min, s.scales->max));
+  }
 }
 
 TEST(CodeUseTest, OfNothing) {

@@ -18,6 +18,15 @@ bool goes_later(const Candidate& a, const Candidate& b) {
   return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
 }
 
+// Each symbol follows the one before it.
+void link_neighbours(std::vector<Symbol>& symbols) {
+  const auto count = static_cast<std::int32_t>(symbols.size());
+  for (std::int32_t i = 0; i < count; ++i) {
+    symbols[static_cast<std::size_t>(i)].previous = i - 1;
+    symbols[static_cast<std::size_t>(i)].next = i + 1 < count ? i + 1 : -1;
+  }
+}
+
 }  // namespace
 
 void Bpe::encode(std::string_view word, BpeScratch& scratch, std::vector<std::int32_t>& ids) const {
@@ -107,12 +116,8 @@ void Bpe::merge_symbols(BpeScratch& scratch) const {
     if (merge != nullptr)
       heap.push_back({merge->rank, position, left.id, right_id, merge->merged_id});
   };
-  const auto count = static_cast<std::int32_t>(symbols.size());
-  for (std::int32_t i = 0; i < count; ++i) {
-    symbols[static_cast<std::size_t>(i)].previous = i - 1;
-    symbols[static_cast<std::size_t>(i)].next = i + 1 < count ? i + 1 : -1;
-  }
-  for (std::int32_t i = 0; i < count; ++i) candidate(i);
+  link_neighbours(symbols);
+  for (std::size_t i = 0; i < symbols.size(); ++i) candidate(static_cast<std::int32_t>(i));
   std::make_heap(heap.begin(), heap.end(), goes_later);
   const auto push = [&](std::int32_t position) {
     const std::size_t before = heap.size();

@@ -14,6 +14,21 @@ constexpr std::ptrdiff_t kMaxByteLevels = 2;
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// Emits the matches of a pattern and what lies between them, be it empty.
+template <class Matcher, class Emit>
+void for_each_part(const Matcher& matcher,
+                   std::string_view text,
+                   RegexScratch& scratch,
+                   const Emit& emit) {
+  std::size_t end = 0;
+  matcher.for_each(text, scratch, [&](TextRange match) {
+    emit({end, match.begin});
+    emit(match);
+    end = match.end;
+  });
+  emit({end, text.size()});
+}
+
 struct Segment {
   TextRange range;
   bool is_match = false;
@@ -183,13 +198,7 @@ void PreTokenizer::apply(const ByteLevel& step,
       go(index + 1, {word, at_start}, run);
   };
   if (!step.regex) return emit({0, text.size()});
-  std::size_t end = 0;
-  step.regex->for_each(text, run.scratch, [&](TextRange match) {
-    emit({end, match.begin});
-    emit(match);
-    end = match.end;
-  });
-  emit({end, text.size()});
+  for_each_part(*step.regex, text, run.scratch, emit);
 }
 
 void PreTokenizer::apply(const Split& step,
@@ -204,15 +213,8 @@ void PreTokenizer::apply(const Split& step,
        run);
   };
   if (step.behavior ==
-      Behavior::kIsolated) {  // the usual one, without a list; inverting changes nothing
-    std::size_t end = 0;
-    step.pattern.for_each(piece.text, run.scratch, [&](TextRange match) {
-      emit({end, match.begin});
-      emit(match);
-      end = match.end;
-    });
-    return emit({end, piece.text.size()});
-  }
+      Behavior::kIsolated)  // the usual one, without a list; inverting changes nothing
+    return for_each_part(step.pattern, piece.text, run.scratch, emit);
   std::vector<Segment> all =
       segments(piece.text.size(), [&](const std::function<void(TextRange)>& use) {
         step.pattern.for_each(piece.text, run.scratch, use);

@@ -54,6 +54,7 @@ class SpecReader {
   void read_architecture();
   void refuse_relatives() const;
   void read_sizes();
+  std::int64_t head_width(std::string_view name, std::int64_t heads) const;
   void read_layers();
   void read_gpt2();
   void read_llama_like();
@@ -165,6 +166,21 @@ std::vector<std::int64_t> SpecReader::per_layer(
   return values;
 }
 
+// Of keys or values: what the file says, else what the heads leave each other.
+std::int64_t SpecReader::head_width(std::string_view name, std::int64_t heads) const {
+  if (const auto given = gguf_.find_integer(key(name), 0, kMaxWidth); given && *given > 0)
+    return *given;
+  if (spec_.hidden % heads != 0)
+    fail<FormatError>(
+        "{}: metadata keys '{}' ({}) and '{}' ({}): the heads do not divide the width",
+        gguf_.place(),
+        key("embedding_length"),
+        spec_.hidden,
+        key("attention.head_count"),
+        heads);
+  return spec_.hidden / heads;
+}
+
 void SpecReader::read_layers() {
   const std::string count_key = key("block_count");
   const std::int64_t count = gguf_.integer(count_key, 1, kMaxWidth);
@@ -181,22 +197,8 @@ void SpecReader::read_layers() {
   std::optional<std::vector<std::int64_t>> usual_ffn;
   if (architecture_ == "gpt2") usual_ffn.emplace(spec_.layers.size(), 4 * spec_.hidden);
   const auto ffn = per_layer("feed_forward_length", usual_ffn);
-
-  const auto head_width = [&](std::string_view name) {
-    if (const auto given = gguf_.find_integer(key(name), 0, kMaxWidth); given && *given > 0)
-      return *given;
-    if (spec_.hidden % heads[0] != 0)
-      fail<FormatError>(
-          "{}: metadata keys '{}' ({}) and '{}' ({}): the heads do not divide the width",
-          gguf_.place(),
-          key("embedding_length"),
-          spec_.hidden,
-          key("attention.head_count"),
-          heads[0]);
-    return spec_.hidden / heads[0];
-  };
-  const std::int64_t qk_dim = head_width("attention.key_length");
-  const std::int64_t v_dim = head_width("attention.value_length");
+  const std::int64_t qk_dim = head_width("attention.key_length", heads[0]);
+  const std::int64_t v_dim = head_width("attention.value_length", heads[0]);
   const std::int64_t window =
       gguf_.find_integer(key("attention.sliding_window"), 0, INT32_MAX).value_or(0);
   for (std::size_t i = 0; i < spec_.layers.size(); ++i)
