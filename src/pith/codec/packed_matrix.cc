@@ -1,5 +1,7 @@
 #include "pith/codec/packed_matrix.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +14,7 @@ namespace pith {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kAbsmaxBlocks = 256;  // absmax codes that share a second-level scale
 
 std::string describe(const BufferSpec& spec) {
@@ -131,10 +134,14 @@ std::string to_string(const ActivationQuantization& activation) {
 
 OwnedBuffer allocate_buffer(BufferSpec spec) {
   const std::size_t bytes = spec.bytes();
+  // Fresh small pages take longer than filling them does.
+  const bool is_large = bytes >= 2 * kHugePage;
+  const std::size_t alignment = is_large ? kHugePage : kAlignment;
   const std::size_t padded =
       std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  void* memory = std::aligned_alloc(kAlignment, padded);
-  if (memory == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;
+  if (::posix_memalign(&memory, alignment, padded) != 0) throw std::bad_alloc();
+  if (is_large) ::madvise(memory, padded, MADV_HUGEPAGE);  // a hint: it may not have any
   std::shared_ptr<void> owner(memory, std::free);
   const std::span<std::byte> writable(static_cast<std::byte*>(memory), bytes);
   return {{std::move(spec), writable, std::move(owner)}, writable};
