@@ -10,7 +10,7 @@ import unittest
 
 import pith_program
 import read_pith
-from pith_program import GOLDEN, ProgramTest, floats, read_safetensors
+from pith_program import BUILD, GOLDEN, ProgramTest, floats, read_safetensors
 
 COMMANDS = ["inspect", "tokenize", "convert", "score", "eval", "compare", "generate", "quantize", "compress", "bench"]
 LATER = ["pull", "chat", "serve", "plan", "prune", "distill", "train", "fit"]
@@ -477,15 +477,38 @@ class BadModels(ProgramTest):
 
     def test_no_folder_for_temporary_files_is_needed(self):
         model = self.model()
-        done = subprocess.run([str(pith_program.BUILD / "pith"), "convert", str(model), "-o", "out/"],
+        done = subprocess.run([str(BUILD / "pith"), "convert", str(model), "-o", "out/"],
                               cwd=self.folder, env={**os.environ, "TMPDIR": "/nonexistent"}, capture_output=True)
         self.assertEqual((done.returncode, self.names()), (0, ["model-llama", "out"]), done.stderr)
+
+
+class FullDisk(ProgramTest):
+    # On a disk of 16 KiB in a mount namespace of its own; lists at the end what lies there.
+    SCRIPT = 'mount -t tmpfs -o size=16k none "$0" || exit 77; "$@"; code=$?; ls -A "$0"; exit $code'
+
+    def run_there(self, disk, *arguments):
+        if not shutil.which("unshare"):
+            self.skipTest("no unshare")
+        done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", self.SCRIPT, disk, BUILD / "pith", *arguments],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode == 77 or "unshare" in done.stderr:
+            self.skipTest("mount namespaces are not allowed here")
+        return done
+
+    def test_says_so_and_leaves_nothing(self):
+        model, disk = self.model(), self.folder / "disk"
+        disk.mkdir()
+        for arguments in (["quantize", model, "--method", "rtn", "-o", disk / "out"], ["convert", model, "-o", disk / "out"],
+                          ["convert", model, "--format", "gguf:Q8_0", "-o", disk / "out.gguf"]):
+            done = self.run_there(disk, *arguments)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+            self.assertRegex(done.stderr, r"^pith: .*(free disk|No space left).*\n$")
 
 
 class Signals(ProgramTest):
     def terminate_while_writing(self):
         """SIGTERM as soon as the hidden output folder is seen; None if the program was faster."""
-        process = subprocess.Popen([str(pith_program.BUILD / "pith"), "quantize", "model-llama", "--method", "rtn",
+        process = subprocess.Popen([str(BUILD / "pith"), "quantize", "model-llama", "--method", "rtn",
                                     "-o", "out"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and not any(name.startswith(".out.partial") for name in self.names()):
             pass
