@@ -17,6 +17,12 @@ Planner dense_planner(std::optional<DType> dtype) {
 void require_no_second_rounding(const Checkpoint& source, GgufPreset preset, bool allowed) {
   if (allowed) return;
   for (const Parameter& parameter : source.parameters()) {
+    const ActivationQuantization activation = source.activation(parameter.name);
+    require(activation == ActivationQuantization{},
+            "'{}' has quantized activations ({}), which GGUF does not have; add --allow-requantize "
+            "to leave them out",
+            parameter.name,
+            to_string(activation));
     const Encoding& stored = source.encoding(parameter.name);
     const Encoding wanted = gguf_encoding_for(parameter, source.spec(), preset);
     if (is_dense(stored) || stored == wanted || equivalent_of(stored) == wanted ||

@@ -27,10 +27,11 @@ void print_result(const ConversionRun& run, const RunReport& report, bool json) 
 
 int run_conversion(const ConversionRun& run, const GlobalOptions& global) {
   const Checkpoint& source = run.source;
+  check_output_name(run.conversion.format, run.output);
   OutputRun output({run.command, run.options, source.files()}, run.output);
   if (output.finished_before()) {
     if (global.json)
-      fmt::print("{}\n", read_json_file(run.output / "report.json").dump(2));
+      fmt::print("{}\n", read_json_file(output.report_path()).dump(2));
     else
       fmt::print("{}: already finished by this same command\n", run.output.string());
     return 0;

@@ -118,7 +118,9 @@ void dequantize(const GroupIntEncoding& e, const RowRange& range) {
     if (e.column_groups) {
       for (std::size_t c = 0; c < cols; ++c) {
         const auto g = static_cast<std::size_t>(groups[c]);
-        out[c] = units.scales[g] * static_cast<float>(codes[c] - units.zeros[g]);
+        // as expand_codes: wraps at 32 bits
+        const std::uint32_t difference = codes[c] - static_cast<std::uint32_t>(units.zeros[g]);
+        out[c] = units.scales[g] * static_cast<float>(static_cast<std::int32_t>(difference));
       }
       continue;
     }

@@ -1,6 +1,8 @@
 #include "pith/conversion/output_format.h"
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 
 #include "pith/base/error.h"
 #include "pith/codec/transcode.h"
@@ -22,14 +24,44 @@ std::vector<std::string_view> names() {
   return all;
 }
 
-std::uint32_t file_type_of(const OutputFormat& format,
-                           const std::vector<StoredParameter>& parameters) {
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// The name of what most numbers are: informative, as the key is. nullopt for types that are no
+// preset's.
+std::optional<std::uint32_t> file_type_of(const OutputFormat& format,
+                                          const DecoderSpec& spec,
+                                          const std::vector<StoredParameter>& parameters) {
   if (format.preset) return gguf_file_type(*format.preset);
-  // The name of what most numbers are: informative, as the key is.
+  std::map<std::string, std::size_t> size_of;
+  for (const Parameter& parameter : parameters_of(spec))
+    size_of[parameter.name] = parameter.rows * parameter.cols;
+  std::map<std::string, std::size_t> numbers;  // by type
   for (const StoredParameter& parameter : parameters)
-    if (parameter.encoding == Encoding(DenseEncoding{DType::kF16}))
-      return gguf_file_type(GgufPreset::kF16);
-  return gguf_file_type(GgufPreset::kF32);
+    numbers[upper(to_string(parameter.encoding))] += size_of[parameter.name];
+  const auto most =
+      std::ranges::max_element(numbers, {}, [](const auto& row) { return row.second; });
+  const auto preset = find_enum<GgufPreset>(most->first);
+  return preset ? std::optional(gguf_file_type(*preset)) : std::nullopt;
+}
+
+// A GGUF file's own name for the model, else that of the folder.
+std::string model_name(const Checkpoint& source) {
+  if (source.gguf() != nullptr)
+    if (const auto name = source.gguf()->find_string("general.name")) return std::string(*name);
+  return source.folder().filename().string();
+}
+
+// What llama-quantize and its like always compress and no folder of linears holds so: floats that
+// are the same numbers.
+bool must_be_dense(const OutputFormat& format, const Parameter& parameter) {
+  if (format.is_gguf() || format.name == "pith" || format.name == kDense) return false;
+  const bool is_table =
+      parameter.kind == ParameterKind::kEmbedding || parameter.kind == ParameterKind::kPosition;
+  const bool holds_heads = format.name != "gptq" && format.name != "awq";
+  return is_table || (parameter.kind == ParameterKind::kHead && !holds_heads);
 }
 
 }  // namespace
@@ -58,6 +90,14 @@ std::string output_format_names() {
   return all + ")";
 }
 
+void check_output_name(const OutputFormat& format, const std::filesystem::path& output) {
+  require(format.is_gguf() || output.extension() != ".gguf",
+          "{}: expected the name of a folder, since the format is {}; choose another name, or "
+          "--format gguf:TYPE",
+          output.string(),
+          to_string(format));
+}
+
 Planner keeping_planner(const Checkpoint& source,
                         const OutputFormat& format,
                         std::optional<DType> dense) {
@@ -70,6 +110,8 @@ Planner keeping_planner(const Checkpoint& source,
     if (is_dense(stored)) {
       if (dense) plan.encoding = DenseEncoding{*dense};
       if (wants_blocks && is_vector(parameter.kind)) plan.encoding = DenseEncoding{DType::kF32};
+    } else if (is_block && must_be_dense(format, parameter)) {
+      plan.encoding = DenseEncoding{dense.value_or(DType::kF32)};
     } else if (is_block ? !has_blocks : wants_blocks) {
       plan.encoding = equivalent_of(stored).value_or(stored);
     }
@@ -96,8 +138,8 @@ std::unique_ptr<ModelWriter> make_model_writer(const OutputFormat& format,
                                                std::uint64_t shard_bytes) {
   if (format.is_gguf()) {
     GgufModelOptions options{.metadata = {},
-                             .name = source.folder().filename().string(),
-                             .file_type = file_type_of(format, parameters),
+                             .name = model_name(source),
+                             .file_type = file_type_of(format, source.spec(), parameters),
                              .shard_bytes = shard_bytes};
     if (has_tokenizer(source)) options.metadata = gguf_tokenizer_keys(source);
     return std::make_unique<GgufModelWriter>(

@@ -31,8 +31,13 @@ std::string to_string(const OutputFormat& format);  // "gptq", "gguf:Q4_K"
 OutputFormat parse_output_format(std::string_view text, std::string_view place);
 std::string output_format_names();  // "hf, pith, ..., gguf, gguf:TYPE"
 
+// UserError where the output's name says a GGUF file and the format a folder.
+void check_output_name(const OutputFormat& format, const std::filesystem::path& output);
+
 // Compressed weights stay what they are, where need be in an equivalent encoding that the format
-// has; `dense` is for the others (default: as they are). Activations go along.
+// has; embedding and head of a GGUF file become floats where it holds them so only. `dense` is for
+// those (default: f32, the same numbers) and for what is dense already (default: as it is).
+// Activations go along.
 Planner keeping_planner(const Checkpoint& source,
                         const OutputFormat& format,
                         std::optional<DType> dense);

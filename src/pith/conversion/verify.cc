@@ -1,6 +1,7 @@
 #include "pith/conversion/verify.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -57,12 +58,14 @@ void compare(const Checkpoint& checkpoint,
                     fmt::format("other bytes ({:016x})", sum));
 }
 
-// The largest difference as a share of the largest value; infinite if sizes differ or a value is
-// not finite.
+// The largest difference as a share of the largest value; infinite if sizes differ, or if a value
+// is not finite and the other not the same.
 double difference(std::span<const float> found, std::span<const float> expected) {
   if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
   double apart = 0, largest = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
+    if (std::bit_cast<std::uint32_t>(found[i]) == std::bit_cast<std::uint32_t>(expected[i]))
+      continue;
     const double distance = std::abs(double{found[i]} - double{expected[i]});
     if (!std::isfinite(distance)) return std::numeric_limits<double>::infinity();
     apart = std::max(apart, distance);

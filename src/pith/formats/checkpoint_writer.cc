@@ -2,14 +2,18 @@
 #include <unordered_map>
 
 #include "pith/base/atomic_file.h"
+#include "pith/base/log.h"
 #include "pith/formats/checkpoint.h"
 #include "pith/formats/checkpoint_state.h"
 #include "pith/formats/config.h"
+#include "pith/formats/layouts/vllm_check.h"
 #include "pith/formats/tensor_names.h"
 
 namespace pith {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::string_view kPithLayout = "pith";
 
 struct DeclaredParameter {
   Parameter parameter;
@@ -92,7 +96,11 @@ struct CheckpointWriter::State {
       compressed |=
           !is_dense(parameter.encoding) || parameter.activation != ActivationQuantization{};
     }
-    if (compressed) layout = find_layout(name).make_writer(spec, std::move(matrices));
+    if (!compressed) return;
+    layout = find_layout(name).make_writer(spec, matrices);
+    if (name == kPithLayout) return;  // whoever writes it does not mean vLLM
+    for (const std::string& obstacle : vllm_obstacles(matrices, name))
+      log_warning("{}: vLLM may refuse this or run it slowly: {}", name, obstacle);
   }
 
   // The tensors that a parameter is stored as.

@@ -54,6 +54,10 @@ class SafetensorsReader {
   std::vector<std::filesystem::path> files_;
 };
 
+// Whether a file of a folder lies in it, or is a link to where download caches keep their files:
+// beside snapshots/REVISION, which is the folder, in blobs. FormatError if the link leads nowhere.
+bool stays_in_folder(const std::filesystem::path& folder, const std::string& name);
+
 // Writes model.safetensors, or shards and their index when the tensors exceed `shard_bytes`. All
 // tensors are declared first, so headers are exact and the disk space is reserved before any work;
 // then they are written in any order, whole or in pieces, and nothing is held. Tensors keep the

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "pith/base/json.h"
 #include "pith/formats/safetensors.h"
@@ -42,22 +44,20 @@ std::string shard_name(const JsonCursor& value) {
   return name;
 }
 
-// A link must not lead elsewhere either, except to where download caches keep their files: beside
-// snapshots/REVISION, which is the folder, in blobs.
 void check_link(const fs::path& folder, const std::string& shard) {
-  std::error_code error;
-  if (!fs::is_symlink(fs::symlink_status(folder / shard, error))) return;
-  const fs::path target = fs::canonical(folder / shard), home = fs::canonical(folder);
-  if (target.parent_path() == home) return;
-  if (target.parent_path() == home.parent_path().parent_path() / "blobs") return;
+  if (stays_in_folder(folder, shard)) return;
   throw FormatError(ErrorParts{(folder / shard).string(),
                                "a file in the folder itself or in a download cache",
-                               "a link to " + target.string(),
+                               "a link to " + fs::canonical(folder / shard).string(),
                                "put the file in its place if you trust it"});
 }
 
-// Shard -> tensor -> where the index says so.
-using ShardMap = std::map<std::string, std::map<std::string, std::string>>;
+// The index of the largest published models has some 10 MB.
+constexpr JsonLimits kIndexLimits{.max_bytes = std::size_t{64} << 20,
+                                  .max_memory_bytes = std::size_t{160} << 20};
+
+// Shard -> its tensors.
+using ShardMap = std::map<std::string, std::set<std::string>>;
 
 ShardMap read_shard_map(const JsonCursor& weight_map) {
   if (!weight_map.json().is_object() || weight_map.json().empty())
@@ -66,8 +66,7 @@ ShardMap read_shard_map(const JsonCursor& weight_map) {
     weight_map.fail(fmt::format("at most {} tensors", kMaxTensors),
                     fmt::format("{}", weight_map.json().size()));
   ShardMap shards;
-  for (const auto& [name, value] : weight_map.members())
-    shards[shard_name(value)][name] = value.pointer();
+  for (const auto& [name, value] : weight_map.members()) shards[shard_name(value)].insert(name);
   return shards;
 }
 
@@ -86,10 +85,10 @@ void check_shard(const SafetensorsReader& part,
                  const ShardMap::value_type& expected,
                  const fs::path& folder) {
   const auto& [shard, names] = expected;
-  for (const auto& [name, pointer] : names)
+  for (const std::string& name : names)
     if (!part.find(name))
       throw FormatError(
-          ErrorParts{fmt::format("{}: at {}", (folder / kIndexName).string(), pointer),
+          ErrorParts{fmt::format("{}: at /weight_map/{}", (folder / kIndexName).string(), name),
                      fmt::format("the tensor in {}", shard),
                      "no such tensor there",
                      ""});
@@ -114,6 +113,16 @@ void check_shard(const SafetensorsReader& part,
 }
 
 }  // namespace
+
+bool stays_in_folder(const fs::path& folder, const std::string& name) {
+  std::error_code error;
+  if (!fs::is_symlink(fs::symlink_status(folder / name, error))) return true;
+  const fs::path target = fs::canonical(folder / name, error), home = fs::canonical(folder);
+  if (error)
+    fail<FormatError>("{}: cannot follow this link: {}", (folder / name).string(), error.message());
+  return target.parent_path() == home ||
+         target.parent_path() == home.parent_path().parent_path() / "blobs";
+}
 
 std::uint64_t TensorSpec::bytes() const {
   std::uint64_t bytes = size_of(dtype);
@@ -149,7 +158,7 @@ SafetensorsReader SafetensorsReader::open_folder(const fs::path& folder) {
     return open_file(folder / kSingleName);
   const fs::path index_path = folder / kIndexName;
   if (!fs::exists(fs::symlink_status(index_path, ignored))) fail_without_weights(folder);
-  const Json index = read_json_file(index_path);
+  const Json index = read_json_file(index_path, kIndexLimits);
   const ShardMap shards = read_shard_map(JsonCursor(index, index_path.string()).at("weight_map"));
   SafetensorsReader reader;
   reader.place_ = folder;

@@ -3,7 +3,10 @@
 #include <array>
 
 #include "pith/base/atomic_file.h"
+#include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/formats/checkpoint_state.h"
+#include "pith/formats/safetensors.h"
 
 namespace pith {
 namespace fs = std::filesystem;
@@ -37,9 +40,22 @@ bool belongs_to_weights(const std::string& name) {
   });
 }
 
+// What the writer makes anew: what the source's says is not of the new weights.
+constexpr std::string_view kWrittenAnew[] = {
+    "config.json", "report.json", "quantize_config.json", "quant_config.json"};
+
 bool is_side_file(const std::string& name) {
-  return name != "config.json" && name != "report.json" && !name.starts_with('.') &&
-         !belongs_to_weights(name);
+  return std::ranges::find(kWrittenAnew, name) == std::end(kWrittenAnew) &&
+         !name.starts_with('.') && !belongs_to_weights(name);
+}
+
+// A link out of the folder could make a private file part of a model that is passed on.
+bool is_own_file(const fs::path& folder, const std::string& name) {
+  std::error_code error;
+  if (!fs::is_regular_file(folder / name, error)) return false;  // links to nothing too
+  if (stays_in_folder(folder, name)) return true;
+  log_warning("{}: not copied, since it is a link out of the folder", (folder / name).string());
+  return false;
 }
 
 void copy_durably(const fs::path& from, const fs::path& to) {
@@ -63,9 +79,10 @@ std::vector<std::string> copy_side_files(const Checkpoint& source, const fs::pat
   if (source.container() == Container::kGguf) return {};
   std::vector<std::string> names;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(source.folder(), error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file(error) && is_side_file(name)) names.push_back(name);
+  fs::directory_iterator entry(source.folder(), error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (is_side_file(name) && is_own_file(source.folder(), name)) names.push_back(name);
   }
   if (error)
     fail<FormatError>("{}: cannot list its files: {}", source.folder().string(), error.message());

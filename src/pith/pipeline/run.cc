@@ -108,6 +108,7 @@ Json evaluate(const Recipe& recipe, const std::filesystem::path& folder) {
 }  // namespace
 
 RecipeOutcome run_recipe(const Recipe& recipe) {
+  check_output_name(recipe.format, recipe.output);
   const Checkpoint source = Checkpoint::open(recipe.model);
   std::vector<std::filesystem::path> inputs = source.files();
   if (recipe.evaluate.perplexity) inputs.push_back(recipe.evaluate.perplexity->text);

@@ -93,6 +93,7 @@ void OutputRun::move_files() const {
   std::vector<fs::path> parts;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder()))
     if (entry.path().extension() == kFileExtension) parts.push_back(entry.path());
+  PITH_CHECK(!parts.empty());
   std::sort(parts.rbegin(), parts.rend());
   move_durably(folder() / "report.json", report_path_);
   for (const fs::path& part : parts) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pith/base/error.h"
+#include "pith/formats/layouts/fused_modules.h"
 #include "pith/formats/layouts/packed_words.h"
 #include "pith/formats/layouts/word_layout.h"
 
@@ -222,6 +223,7 @@ class AwqWriter final : public LayoutWriter {
                "quantize all in one way, or use --format gptq");
     }
     PITH_CHECK(first != nullptr);
+    add_fused_names(dense_);
   }
 
   std::vector<TensorSpec> tensors_of(const LayoutMatrix& matrix) const override {

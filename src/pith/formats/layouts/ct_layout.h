@@ -18,9 +18,4 @@ std::unique_ptr<LayoutReader> make_ct_reader(const JsonCursor& config);
 std::unique_ptr<LayoutWriter> make_ct_writer(const DecoderSpec& spec,
                                              std::vector<LayoutMatrix> matrices);
 
-// The first matrix that vLLM does not run, or runs slowly, and why; "" if none is known. `schemes`
-// as matrices, empty for dense ones. Source: formats.md 5.7.
-std::string vllm_objection(const std::vector<LayoutMatrix>& matrices,
-                           const std::vector<CtScheme>& schemes);
-
 }  // namespace pith

@@ -228,54 +228,5 @@ TEST(CtLayout, ActOrderIsReadAndNotWritten) {
       HasSubstr("act-order was dropped from it in 2026; use --format gptq"));
 }
 
-TEST(CtVllm, ObjectionsNameTheMatrix) {
-  const auto objection = [](std::vector<LayoutMatrix> matrices) {
-    std::vector<CtScheme> schemes;
-    for (const LayoutMatrix& matrix : matrices) {
-      const auto* encoding = std::get_if<GroupIntEncoding>(&matrix.encoding);
-      CtScheme scheme;
-      if (encoding != nullptr) {
-        const bool grouped = encoding->granularity == Granularity::kGroup;
-        scheme.format =
-            matrix.activation == ActivationQuantization{} ? CtFormat::kPacked : CtFormat::kInt;
-        scheme.weights = CtWeights{false,
-                                   encoding->bits,
-                                   true,
-                                   grouped ? CtStrategy::kGroup : CtStrategy::kChannel,
-                                   encoding->group_size,
-                                   0,
-                                   false};
-      }
-      schemes.push_back(scheme);
-    }
-    return vllm_objection(matrices, schemes);
-  };
-  const auto matrix = [](const char* name, int bits, std::size_t group, std::size_t rows = 64) {
-    const Granularity granularity = group == 0 ? Granularity::kRow : Granularity::kGroup;
-    return LayoutMatrix{std::string(name) + ".weight",
-                        ParameterKind::kLinear,
-                        rows,
-                        256,
-                        GroupIntEncoding{bits, granularity, group},
-                        {}};
-  };
-  EXPECT_EQ(objection({matrix("q_proj", 4, 128), matrix("o_proj", 8, 0)}), "");
-  EXPECT_EQ(objection({matrix("a", 3, 128)}),
-            "'a' as int3 g128 symmetric f32: its packed weights have 4 or 8 bits");
-  EXPECT_THAT(objection({matrix("a", 4, 16)}),
-              HasSubstr("its kernels have groups of 32, 64 or 128"));
-  EXPECT_THAT(objection({matrix("a", 4, 32, 100)}),
-              HasSubstr("its kernels take multiples of 128 columns and 64 rows"));
-  EXPECT_EQ(objection({matrix("x.q_proj", 4, 128), matrix("x.k_proj", 8, 128)}),
-            "'x.k_proj' as int8 g128 symmetric f32: it fuses it with 'x.q_proj', which is stored "
-            "in another way");
-  LayoutMatrix dynamic = matrix("a", 4, 128);
-  dynamic.activation.scheme = ActivationScheme::kDynamicInt8Token;
-  EXPECT_THAT(objection({dynamic}), HasSubstr("its int8 products have symmetric weights"));
-  LayoutMatrix head = matrix("lm_head", 4, 128);
-  head.kind = ParameterKind::kHead;
-  EXPECT_THAT(objection({head}), HasSubstr("it keeps the head dense"));
-}
-
 }  // namespace
 }  // namespace pith

@@ -319,7 +319,7 @@ class CtReader final : public LayoutReader {
   std::optional<StoredMatrix> find(const LayoutMatrix& dense, FolderTensors& tensors) override {
     const std::string_view module_class = class_of(dense);
     if (module_class.empty()) return std::nullopt;
-    const auto target = ct_target_of(config_, module_of(dense.name), module_class, matched_);
+    const auto target = ct_target_of(config_, module_of(dense.name), module_class, time_, matched_);
     if (!target || module_class == "Conv1D") return std::nullopt;  // their library skips Conv1D
     const CtScheme& scheme = config_.groups[config_.targets[*target].group];
     MatrixReader reader(config_, scheme, dense, tensors);
@@ -352,6 +352,7 @@ class CtReader final : public LayoutReader {
 
  private:
   CtConfig config_;
+  MatchTime time_;
   std::vector<bool> matched_;
 };
 

@@ -167,6 +167,13 @@ void add_targets(const JsonCursor& at, std::size_t group, std::vector<CtConfig::
             fmt::format("{}", patterns));
 }
 
+void sort_targets(std::vector<CtConfig::Target>& targets) {
+  std::ranges::stable_sort(targets, [](const auto& a, const auto& b) {
+    return std::pair(a.pattern.has_value(), std::string_view(a.text)) <
+           std::pair(b.pattern.has_value(), std::string_view(b.text));
+  });
+}
+
 void read_groups(const JsonCursor& config, CtConfig& result) {
   const bool all_dense = config.string_or("format", "dense") == "dense";
   if (all_dense && !config.has("config_groups")) return;
@@ -180,10 +187,7 @@ void read_groups(const JsonCursor& config, CtConfig& result) {
     if (result.targets.size() == before) group.at("targets").fail("at least one target");
   }
   if (result.groups.empty() && !all_dense) groups_at.fail("at least one group");
-  std::ranges::stable_sort(result.targets, [](const auto& a, const auto& b) {
-    return std::pair(a.pattern.has_value(), std::string_view(a.text)) <
-           std::pair(b.pattern.has_value(), std::string_view(b.text));
-  });
+  sort_targets(result.targets);
   for (std::size_t i = 1; i < result.targets.size(); ++i) {
     const CtConfig::Target &a = result.targets[i - 1], &b = result.targets[i];
     if (a.text == b.text && result.groups[a.group] != result.groups[b.group])
@@ -206,8 +210,27 @@ bool packs_densely(const std::string& version) {
   return major > 0 || minor >= kFirstMinor;
 }
 
-bool matches(const CtConfig::Target& target, std::string_view module) {
-  return target.pattern ? target.pattern->matches(module) : target.text == module;
+// Calls use(index) for the targets that are this very text.
+template <class Use>
+void for_each_exact(const std::vector<CtConfig::Target>& targets,
+                    std::string_view text,
+                    const Use& use) {
+  const auto key = [](const CtConfig::Target& target) {
+    return std::pair(target.pattern.has_value(), std::string_view(target.text));
+  };
+  const auto [first, last] = std::ranges::equal_range(targets, std::pair(false, text), {}, key);
+  for (auto at = first; at != last; ++at) use(static_cast<std::size_t>(at - targets.begin()));
+}
+
+// Calls use(index) for the expressions that match a module.
+template <class Use>
+void for_each_match(const std::vector<CtConfig::Target>& targets,
+                    std::string_view module,
+                    const std::string& place,
+                    MatchTime& time,
+                    const Use& use) {
+  for (std::size_t i = targets.size(); i > 0 && targets[i - 1].pattern; --i)
+    if (time.matches(*targets[i - 1].pattern, module, place, targets[i - 1].text)) use(i - 1);
 }
 
 }  // namespace
@@ -231,6 +254,8 @@ CtConfig ct_config_from_json(const JsonCursor& config) {
     if (const auto format = sparsity->find("format")) format_of(*format);
   read_groups(config, result);
   if (const auto ignore = config.find("ignore")) add_targets(*ignore, 0, result.ignore);
+  sort_targets(result.ignore);
+  result.place = config.place();
   result.dense_words = packs_densely(config.string_or("version", ""));
   return result;
 }
@@ -238,21 +263,28 @@ CtConfig ct_config_from_json(const JsonCursor& config) {
 std::optional<std::size_t> ct_target_of(const CtConfig& config,
                                         std::string_view module,
                                         std::string_view module_class,
+                                        MatchTime& time,
                                         std::vector<bool>& matched) {
-  std::optional<std::size_t> by_name, by_class;
-  for (std::size_t i = 0; i < config.targets.size(); ++i) {
-    const CtConfig::Target& target = config.targets[i];
-    const bool named = matches(target, module);
-    const bool of_class = target.text == module_class;
-    if (named && !by_name) by_name = i;
-    if (of_class && !by_class) by_class = i;
-    if (named || of_class) matched[i] = true;
-  }
-  const bool ignored = std::ranges::any_of(config.ignore, [&](const CtConfig::Target& target) {
-    return target.text == module_class || matches(target, module);
+  std::optional<std::size_t> by_name, by_pattern, by_class;
+  for_each_exact(config.targets, module, [&](std::size_t i) {
+    matched[i] = true;
+    by_name = by_name.value_or(i);
   });
+  for_each_match(config.targets, module, config.place, time, [&](std::size_t i) {
+    matched[i] = true;
+    by_pattern = i;  // from the last to the first, which decides
+  });
+  for_each_exact(config.targets, module_class, [&](std::size_t i) {
+    matched[i] = true;
+    by_class = by_class.value_or(i);
+  });
+  bool ignored = false;
+  const auto ignore = [&ignored](std::size_t) { ignored = true; };
+  for_each_exact(config.ignore, module, ignore);
+  for_each_exact(config.ignore, module_class, ignore);
+  if (!ignored) for_each_match(config.ignore, module, config.place, time, ignore);
   if (ignored) return std::nullopt;
-  return by_name ? by_name : by_class;
+  return by_name ? by_name : by_pattern ? by_pattern : by_class;
 }
 
 }  // namespace pith

@@ -57,9 +57,9 @@ struct CtConfig {
   };
   std::vector<CtScheme> groups;
   std::vector<std::string> group_names;
-  std::vector<Target> targets;  // exact names and classes first, each kind sorted
-  std::vector<Target> ignore;
-  bool dense_words = false;  // what packs 3, 5, 6 and 7 bits without gaps (version 0.18)
+  std::vector<Target> targets, ignore;  // exact names and classes first, each kind sorted
+  std::string place{};                  // of the configuration, for errors
+  bool dense_words = false;             // what packs 3, 5, 6 and 7 bits without gaps (version 0.18)
 };
 
 // FormatError for what is malformed, contradictory or not known to Pith.
@@ -70,10 +70,11 @@ std::size_t square_block_at(const JsonCursor& at);
 
 // The index of the target that decides on a module of this class ("Linear", "Embedding"): an exact
 // name beats an expression, which beats a class. nullopt: none, or it is ignored. The targets that
-// match, ignored or not, are set in `matched` [targets].
+// match, ignored or not, are set in `matched` [targets]. `time` is that of all modules.
 std::optional<std::size_t> ct_target_of(const CtConfig& config,
                                         std::string_view module,
                                         std::string_view module_class,
+                                        MatchTime& time,
                                         std::vector<bool>& matched);
 
 }  // namespace pith

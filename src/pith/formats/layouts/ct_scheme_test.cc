@@ -253,8 +253,9 @@ TEST(CtTargets, NamesBeatExpressionsBeatClasses) {
   json["ignore"] = {"lm_head", "re:.*\\.9\\.", "Embedding"};
   const CtConfig config = parsed(json);
   std::vector<bool> matched(config.targets.size());
+  MatchTime time;
   const auto group = [&](std::string_view module, std::string_view module_class) -> std::string {
-    const auto target = ct_target_of(config, module, module_class, matched);
+    const auto target = ct_target_of(config, module, module_class, time, matched);
     return target ? config.group_names[config.targets[*target].group] : "-";
   };
   EXPECT_EQ(group("a.0.up_proj", "Linear"), "group_0");

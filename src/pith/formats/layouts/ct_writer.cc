@@ -312,9 +312,6 @@ class CtWriter final : public LayoutWriter {
     std::vector<CtScheme> schemes;
     for (const LayoutMatrix& matrix : matrices)
       schemes.push_back(is_dense(matrix.encoding) ? CtScheme{} : scheme_of(matrix));
-    const std::string objection = vllm_objection(matrices, schemes);
-    if (!objection.empty())
-      log_warning("compressed-tensors: vLLM may refuse, or run slowly, {}", objection);
     const auto has_packed_zeros = [](const CtScheme& scheme) {
       return scheme.format == CtFormat::kPacked && scheme.weights && !scheme.weights->symmetric &&
              scheme.weights->strategy != CtStrategy::kTensor;

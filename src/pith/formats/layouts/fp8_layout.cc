@@ -1,6 +1,7 @@
 #include "pith/formats/layouts/fp8_layout.h"
 
 #include <cstring>
+#include <utility>
 
 #include "pith/base/error.h"
 #include "pith/base/log.h"
@@ -49,6 +50,8 @@ class Fp8Reader final : public LayoutReader {
   explicit Fp8Reader(const JsonCursor& config) : config_(config_of(config)) {}
 
   std::optional<StoredMatrix> find(const LayoutMatrix& dense, FolderTensors& tensors) override {
+    if (dense.kind != ParameterKind::kLinear && dense.kind != ParameterKind::kHead)
+      return std::nullopt;
     const StoredTensor* stored = tensors.reader().find(dense.name);
     if (stored == nullptr || stored->spec.dtype != DType::kF8E4M3) return std::nullopt;
     const StoredTensor& codes = tensors.require(
@@ -95,9 +98,16 @@ class Fp8Reader final : public LayoutReader {
 
   ActivationQuantization activation(const std::string& module,
                                     const Float8Encoding& encoding,
-                                    FolderTensors& tensors) const {
-    if (!config_.static_activations)
-      return {encoding.block == 0 ? ActivationScheme::kDynamicFp8Token : ActivationScheme::kNone};
+                                    FolderTensors& tensors) {
+    if (!config_.static_activations) {
+      if (encoding.block == 0) return {ActivationScheme::kDynamicFp8Token};
+      if (!std::exchange(warned_, true))
+        log_warning(
+            "fp8: activations stay floats here; its own programs round them to E4M3 in runs of {} "
+            "columns",
+            encoding.block);
+      return {};
+    }
     const std::string name = module + ".activation_scale";
     const StoredTensor& scale =
         require_scalar(tensors.has(name) ? name : module + ".input_scale", kScaleTypes, tensors);
@@ -105,6 +115,7 @@ class Fp8Reader final : public LayoutReader {
   }
 
   Fp8Config config_;
+  bool warned_ = false;
 };
 
 [[noreturn]] void refuse(const LayoutMatrix& matrix,
@@ -193,6 +204,13 @@ class Fp8Writer final : public LayoutWriter {
     constexpr std::size_t kKernelBlock = 128;
     if (block_ == 0 && block != kKernelBlock)
       log_warning("fp8: vLLM has blocks of {} only, found {}", kKernelBlock, block);
+    if (block_ == 0 && matrix.activation.scheme == ActivationScheme::kNone)
+      log_warning(
+          "fp8: transformers and vLLM will round activations to E4M3, in runs of {} columns, which "
+          "Pith does not",
+          block);
+    if (block_ == 0 && matrix.activation.scheme != ActivationScheme::kNone)
+      log_warning("fp8: vLLM takes activations that are scaled at run time only");
     if (warned_ || (matrix.rows % block == 0 && matrix.cols % block == 0)) return;
     warned_ = true;
     log_warning("fp8: blocks of {} do not divide '{}' [{}, {}]; transformers reads it on GPUs only",

@@ -1,6 +1,7 @@
 #include "pith/formats/layouts/fused_modules.h"
 
 #include <algorithm>
+#include <set>
 
 namespace pith {
 namespace {
@@ -27,6 +28,16 @@ std::optional<FusedModule> fused_module_of(std::string_view module) {
     return fused;
   }
   return std::nullopt;
+}
+
+void add_fused_names(std::vector<std::string>& modules) {
+  const std::set<std::string> known(modules.begin(), modules.end());
+  for (const std::string& module : known) {
+    const std::optional<FusedModule> fused = fused_module_of(module);
+    if (!fused || fused->members.front() != module) continue;
+    if (std::ranges::all_of(fused->members, [&](const auto& each) { return known.contains(each); }))
+      modules.push_back(fused->name);
+  }
 }
 
 }  // namespace pith

@@ -15,4 +15,7 @@ struct FusedModule {
 // Of a module's name in a dense folder; nullopt if it runs alone.
 std::optional<FusedModule> fused_module_of(std::string_view module);
 
+// Adds to names of modules those of the fused ones all of whose members are among them.
+void add_fused_names(std::vector<std::string>& modules);
+
 }  // namespace pith

@@ -1,11 +1,21 @@
 #include "pith/formats/layouts/name_pattern.h"
 
 #include <cctype>
+#include <ctime>
 
+#include "pith/base/error.h"
 #include "pith/formats/layouts/name_pattern_parse.h"
 
 namespace pith {
 namespace {
+
+constexpr double kMaxMatchSeconds = 0.5;
+
+double thread_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
 
 using Op = NamePattern::Op;
 
@@ -113,6 +123,23 @@ bool NamePattern::matches(std::string_view name) const {
 
 std::vector<bool> NamePattern::match_ends(std::string_view name) const {
   return Automaton(program_, name).ends(0, 0);
+}
+
+bool MatchTime::matches(const NamePattern& pattern,
+                        std::string_view name,
+                        std::string_view place,
+                        std::string_view text) {
+  if (seconds_ > kMaxMatchSeconds)
+    fail<FormatError>(
+        "{}: matching the names of modules takes more than {} s, last with '{}'; write simpler "
+        "regular expressions",
+        place,
+        kMaxMatchSeconds,
+        text);
+  const double start = thread_seconds();
+  const bool found = pattern.matches(name);
+  seconds_ += thread_seconds() - start;
+  return found;
 }
 
 }  // namespace pith

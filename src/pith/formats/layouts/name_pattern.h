@@ -54,4 +54,19 @@ class NamePattern {
   Program program_;
 };
 
+// What the matches of one configuration may cost: each is bounded, but there may be many modules
+// and many expressions.
+class MatchTime {
+ public:
+  // pattern.matches(name), on the account of the processor's time. FormatError naming `place` and
+  // the expression's `text` when it is spent.
+  bool matches(const NamePattern& pattern,
+               std::string_view name,
+               std::string_view place,
+               std::string_view text);
+
+ private:
+  double seconds_ = 0;
+};
+
 }  // namespace pith

@@ -289,6 +289,8 @@ class Generator {
   std::size_t here() const { return program_.code.size(); }
 
   void emit(const Node& node) {
+    if (++visits_ > kMaxVisits)  // bodies that make no code can be repeated, too
+      at_.fail(fmt::format("a regular expression of at most {} steps", kMaxCode), "more");
     switch (node.kind) {
       case Kind::kSequence:
         for (const Node& child : node.children) emit(child);
@@ -347,8 +349,10 @@ class Generator {
     for (const std::size_t split : splits) program_.code[split].y = here();
   }
 
+  static constexpr std::size_t kMaxVisits = 16 * kMaxCode;
   const JsonCursor& at_;
   NamePattern::Program program_;
+  std::size_t visits_ = 0;
 };
 
 }  // namespace

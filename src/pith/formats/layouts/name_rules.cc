@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <ctime>
 
 #include "pith/base/error.h"
 
@@ -10,14 +9,7 @@ namespace pith {
 namespace {
 
 constexpr std::size_t kMaxPatterns = 256;
-constexpr double kMaxSeconds = 1;
 constexpr std::string_view kSpecial = ".^$*+?{}[]()|\\";
-
-double thread_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 // The name that "^name$" stands for, if it is no more than a name.
 std::optional<std::string> plain_name(std::string_view pattern) {
@@ -57,21 +49,10 @@ void NameRules::add(std::string_view pattern, const JsonCursor& cursor) {
 std::optional<std::size_t> NameRules::first_match(const std::string& name) const {
   std::optional<std::size_t> first;
   if (const auto exact = names_.find(name); exact != names_.end()) first = exact->second;
-  const double start = thread_seconds();
   for (const Pattern& pattern : patterns_) {
     if (first && *first < pattern.index) break;
-    if (seconds_ + (thread_seconds() - start) > kMaxSeconds)
-      fail<FormatError>(
-          "{}: matching the names of modules takes more than {} s, last with '{}'; "
-          "write simpler regular expressions",
-          place_,
-          kMaxSeconds,
-          pattern.text);
-    if (!pattern.compiled.matches(name)) continue;
-    first = pattern.index;
-    break;
+    if (time_.matches(pattern.compiled, name, place_, pattern.text)) return pattern.index;
   }
-  seconds_ += thread_seconds() - start;
   return first;
 }
 

@@ -34,7 +34,7 @@ class NameRules {
   std::map<std::string, std::size_t, std::less<>> names_;  // rules that are plain names
   std::vector<Pattern> patterns_;
   std::string place_;
-  mutable double seconds_ = 0;
+  mutable MatchTime time_;
 };
 
 // "^model\.layers\.0\.mlp\.up_proj$": the rule that matches this name alone.

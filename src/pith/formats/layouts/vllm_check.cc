@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::size_t kColumns = 128, kRows = 64;  // the tiles of the Marlin kernels
 constexpr std::size_t kGroups[] = {32, 64, 128};
-constexpr std::string_view kRemoved[] = {"sparse-bitmask", "sparse-24-bitmask", "marlin-24"};
 // Layouts of integer weights with float activations, which those kernels run.
 constexpr std::string_view kIntLayouts[] = {"gptq", "awq", "compressed-tensors"};
 
@@ -70,8 +69,22 @@ void check_integers(const LayoutMatrix& matrix,
       obstacles.add(fmt::format("{} columns do not divide into groups of {}", matrix.cols, group),
                     matrix);
   }
+  if (encoding.granularity == Granularity::kTensor)
+    obstacles.add("one scale, expected rows or groups", matrix);
+  if (layout == "awq" && encoding.zero_points == ZeroPoints::kNone)
+    obstacles.add("no zero points, without which only its slow float16 kernels run AWQ", matrix);
   if (layout == "gptq" && encoding.zero_points != ZeroPoints::kNone)
     obstacles.add("zero points of GPTQ v2, read since October 2025 only", matrix);
+}
+
+// Weights that meet int8 activations.
+void check_integer_products(const LayoutMatrix& matrix,
+                            const GroupIntEncoding& encoding,
+                            Obstacles& obstacles) {
+  if (encoding.bits != 8 || encoding.zero_points != ZeroPoints::kNone ||
+      encoding.granularity == Granularity::kGroup)
+    obstacles.add("its int8 products have symmetric weights of 8 bits, a scale a row or tensor",
+                  matrix);
 }
 
 // "e4m3 row, activations dynamic-fp8-token".
@@ -102,19 +115,20 @@ void check_fused(std::span<const LayoutMatrix> matrices, Obstacles& obstacles) {
 
 }  // namespace
 
-std::vector<std::string> vllm_obstacles(const DecoderSpec&,
-                                        std::span<const LayoutMatrix> matrices,
+std::vector<std::string> vllm_obstacles(std::span<const LayoutMatrix> matrices,
                                         std::string_view layout) {
-  if (is_one_of(layout, kRemoved))
-    return {fmt::format("vLLM dropped the layout {} in 2026; write compressed-tensors", layout)};
   if (layout == "pith")
     return {"vLLM does not read the layout pith; write compressed-tensors or gptq"};
   Obstacles obstacles;
   for (const LayoutMatrix& matrix : matrices) {
     const auto* encoding = std::get_if<GroupIntEncoding>(&matrix.encoding);
-    const bool weight_only = matrix.activation.scheme == ActivationScheme::kNone;
-    if (encoding != nullptr && weight_only && is_one_of(layout, kIntLayouts))
+    if (matrix.kind == ParameterKind::kHead && !is_dense(matrix.encoding) && layout != "gptq")
+      obstacles.add("vLLM keeps the head dense in this layout", matrix);
+    if (encoding == nullptr || !is_one_of(layout, kIntLayouts)) continue;
+    if (matrix.activation.scheme == ActivationScheme::kNone)
       check_integers(matrix, *encoding, layout, obstacles);
+    else
+      check_integer_products(matrix, *encoding, obstacles);
   }
   check_fused(matrices, obstacles);
   return obstacles.lines();

@@ -8,6 +8,7 @@ namespace pith {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr GroupIntEncoding kInt4{4, Granularity::kGroup, 128, ZeroPoints::kNone, DType::kF16};
@@ -21,7 +22,7 @@ LayoutMatrix linear(const std::string& leaf,
 
 std::vector<std::string> obstacles(const std::vector<LayoutMatrix>& matrices,
                                    std::string_view layout = "gptq") {
-  return vllm_obstacles(tiny_spec(Family::kLlama), matrices, layout);
+  return vllm_obstacles(matrices, layout);
 }
 
 TEST(VllmObstacles, NoneForWhatItsKernelsTake) {
@@ -59,6 +60,22 @@ TEST(VllmObstacles, ShapesAndGroupsAreNamedOnceWithACount) {
   EXPECT_THAT(obstacles({linear("mlp.down_proj", affine)}, "awq"), IsEmpty());
 }
 
+TEST(VllmObstacles, IntegerProductsAndHeads) {
+  LayoutMatrix dynamic = linear("mlp.down_proj");
+  dynamic.activation.scheme = ActivationScheme::kDynamicInt8Token;
+  EXPECT_THAT(obstacles({dynamic}, "compressed-tensors"),
+              ElementsAre("'model.layers.0.mlp.down_proj.weight': its int8 products have symmetric "
+                          "weights of 8 bits, a scale a row or tensor"));
+  dynamic.encoding = GroupIntEncoding{8, Granularity::kRow};
+  EXPECT_THAT(obstacles({dynamic}, "compressed-tensors"), IsEmpty());
+  LayoutMatrix head{"lm_head.weight", ParameterKind::kHead, 256, 256, kInt4, {}};
+  EXPECT_THAT(obstacles({head}, "compressed-tensors"),
+              ElementsAre("'lm_head.weight': vLLM keeps the head dense in this layout"));
+  EXPECT_THAT(obstacles({head}, "gptq"), IsEmpty());
+  EXPECT_THAT(obstacles({linear("mlp.down_proj")}, "awq"),
+              ElementsAre(HasSubstr("only its slow float16 kernels run AWQ")));
+}
+
 TEST(VllmObstacles, FusedModulesMustBeAlike) {
   GroupIntEncoding eight = kInt4;
   eight.bits = 8;
@@ -85,8 +102,6 @@ TEST(VllmObstacles, FusedModulesMustBeAlike) {
 TEST(VllmObstacles, LayoutsThatItDoesNotRead) {
   EXPECT_THAT(obstacles({linear("mlp.up_proj")}, "pith"),
               ElementsAre("vLLM does not read the layout pith; write compressed-tensors or gptq"));
-  EXPECT_THAT(obstacles({linear("mlp.up_proj")}, "marlin-24"),
-              ElementsAre("vLLM dropped the layout marlin-24 in 2026; write compressed-tensors"));
   EXPECT_THAT(obstacles({linear("mlp.up_proj", CodebookEncoding{}, 7, 9)}, "bitsandbytes"),
               IsEmpty());
 }
