@@ -11,8 +11,6 @@
 namespace pith {
 namespace {
 
-float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
-
 // Truncates to a code of 0 to `highest`; products beyond (an overflowing inverse) and NaN go to an
 // end instead of being undefined.
 std::uint8_t truncate(float x, float highest) {

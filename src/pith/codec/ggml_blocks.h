@@ -41,7 +41,8 @@ struct GgmlParts {
                        -0.f};
 };
 GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block);
-std::array<float, 256> ggml_levels(GgmlType type);  // whole numbers; as many as a code has values
+const std::array<float, 256>& ggml_levels(
+    GgmlType type);  // whole numbers; as many as a code has values
 bool ggml_has_offsets(GgmlType type);
 
 // Quantizes `blocks` blocks by the reference rounding of the format's owner; returns in how many

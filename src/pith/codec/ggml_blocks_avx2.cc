@@ -61,8 +61,6 @@ bool store_f16(float value, std::byte* out) {
   return fits;
 }
 
-float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
-
 PITH_AVX2 inline __m256i order_bytes(__m256i packed) {
   return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }

@@ -2,6 +2,7 @@
 // code, plus the offset, each rounded to f32. Source: formats.md 4.5.
 #include <bit>
 #include <cstring>
+#include <vector>
 
 #include "pith/base/error.h"
 #include "pith/codec/float_convert.h"
@@ -179,50 +180,56 @@ Load loader_of(GgmlType type) {
   throw InternalError("ggml type out of range");
 }
 
+int level_of(GgmlType type, int code) {
+  switch (type) {
+    case GgmlType::kQ3_K:
+      return code - 4;
+    case GgmlType::kQ4_0:
+      return code - 8;
+    case GgmlType::kQ5_0:
+      return code - 16;
+    case GgmlType::kQ6_K:
+      return code - 32;
+    case GgmlType::kQ8_0:
+      return static_cast<std::int8_t>(code);
+    case GgmlType::kIQ4_NL:
+    case GgmlType::kIQ4_XS:
+      return kIq4Levels[code];
+    case GgmlType::kMXFP4:
+      return kMxfp4Levels[code];
+    default:
+      return code;
+  }
+}
+
 }  // namespace
 
 GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block) {
   return loader_of(type)(block);
 }
 
-std::array<float, 256> ggml_levels(GgmlType type) {
-  std::array<float, 256> levels{};
-  for (int code = 0; code < 1 << ggml_code_bits(type); ++code) {
-    const auto level = [&]() -> int {
-      switch (type) {
-        case GgmlType::kQ3_K:
-          return code - 4;
-        case GgmlType::kQ4_0:
-          return code - 8;
-        case GgmlType::kQ5_0:
-          return code - 16;
-        case GgmlType::kQ6_K:
-          return code - 32;
-        case GgmlType::kQ8_0:
-          return static_cast<std::int8_t>(code);
-        case GgmlType::kIQ4_NL:
-        case GgmlType::kIQ4_XS:
-          return kIq4Levels[code];
-        case GgmlType::kMXFP4:
-          return kMxfp4Levels[code];
-        default:
-          return code;
-      }
-    };
-    levels[static_cast<std::size_t>(code)] = static_cast<float>(level());
-  }
-  return levels;
+const std::array<float, 256>& ggml_levels(GgmlType type) {
+  static const std::vector<std::array<float, 256>> all = [] {
+    std::vector<std::array<float, 256>> levels(enum_table(GgmlType{}).size());
+    for (const auto& row : enum_table(GgmlType{}))
+      for (int code = 0; code < 1 << ggml_code_bits(row.value); ++code)
+        levels[static_cast<std::size_t>(row.value)][static_cast<std::size_t>(code)] =
+            static_cast<float>(level_of(row.value, code));
+    return levels;
+  }();
+  return all[static_cast<std::size_t>(type)];
 }
 
 void dequantize_ggml_blocks(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {
-  const std::array<float, 256> levels = ggml_levels(type);
+  const std::array<float, 256>& levels = ggml_levels(type);
   const Load load_block = loader_of(type);
   const std::size_t elements = ggml_block_elements(type), bytes = ggml_block_bytes(type);
   for (std::size_t b = 0; b < blocks; ++b) {
     const GgmlParts parts = load_block(in + b * bytes);
-    for (std::size_t i = 0; i < elements; ++i) {
-      const std::size_t unit = i / parts.unit;
-      *out++ = parts.scales[unit] * levels[parts.codes[i]] + parts.offsets[unit];
+    for (std::size_t u = 0; u * parts.unit < elements; ++u) {
+      const float scale = parts.scales[u], offset = parts.offsets[u];
+      const std::uint8_t* codes = parts.codes + u * parts.unit;
+      for (std::size_t l = 0; l < parts.unit; ++l) *out++ = scale * levels[codes[l]] + offset;
     }
   }
 }

@@ -1,4 +1,5 @@
-// Values of GGUF blocks, eight at a time; bit-identical to ggml_dequantize.cc.
+// Values of GGUF blocks, eight at a time; bit-identical (but for the bits of NaN) to
+// ggml_dequantize.cc.
 #include "pith/codec/ggml_blocks.h"
 #include "pith/codec/vector_ops_avx2.h"
 

@@ -8,6 +8,7 @@
 
 namespace pith {
 
+inline float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 bool store_f16(float value, std::uint16_t& out);  // false beyond the largest f16
 
 // Codes of 32 elements, below 16, or 32 where the block has high bits.

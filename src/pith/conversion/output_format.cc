@@ -5,6 +5,7 @@
 #include <map>
 
 #include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/codec/transcode.h"
 #include "pith/formats/gguf/gguf_model_writer.h"
 #include "pith/formats/layouts/layout.h"
@@ -141,7 +142,12 @@ std::unique_ptr<ModelWriter> make_model_writer(const OutputFormat& format,
                              .name = model_name(source),
                              .file_type = file_type_of(format, source.spec(), parameters),
                              .shard_bytes = shard_bytes};
-    if (has_tokenizer(source)) options.metadata = gguf_tokenizer_keys(source);
+    if (has_tokenizer(source)) {
+      options.metadata = gguf_tokenizer_keys(source);
+    } else {
+      log_warning("[gguf] the model has no tokenizer that Pith reads: the file goes without one");
+      options.metadata.set_text("tokenizer.ggml.model", "no_vocab");  // llama.cpp wants to be told
+    }
     return std::make_unique<GgufModelWriter>(
         folder / kGgufName, source.spec(), parameters, options);
   }

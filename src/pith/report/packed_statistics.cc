@@ -156,6 +156,7 @@ PackedStatistics look(const CodebookEncoding& e, const PackedMatrix& matrix) {
 ValueStatistics unit_statistics(GgmlType type,
                                 std::span<const std::byte> blocks,
                                 float (GgmlParts::*part)[16]) {
+  if (blocks.empty()) return {};
   const std::size_t block_bytes = ggml_block_bytes(type),
                     units =
                         ggml_block_elements(type) / take_ggml_block_apart(type, blocks.data()).unit;
@@ -178,7 +179,7 @@ PackedStatistics look(const GgmlEncoding& e, const PackedMatrix& matrix) {
   statistics.scales = unit_statistics(e.type, bytes, &GgmlParts::scales);
   if (ggml_has_offsets(e.type))
     statistics.offsets = unit_statistics(e.type, bytes, &GgmlParts::offsets);
-  const std::array<float, 256> levels = ggml_levels(e.type);
+  const std::array<float, 256>& levels = ggml_levels(e.type);
   const int bits = ggml_code_bits(e.type);
   const Ranks ranks = ranks_of(bits, [&](std::uint8_t code) { return levels[code]; });
   const std::size_t elements = ggml_block_elements(e.type), block_bytes = ggml_block_bytes(e.type);

@@ -1,6 +1,7 @@
 #include "pith/text/gguf_export.h"
 
 #include <algorithm>
+#include <set>
 
 #include "pith/base/error.h"
 #include "pith/base/log.h"
@@ -117,8 +118,10 @@ void set_chat_templates(const fs::path& folder, const Json& config, GgufMetadata
   if (!found) return;
   if (found->json().is_string()) return set_template("default", found->string(), keys);
   std::vector<std::string> names;
+  std::set<std::string> seen;
   for (const JsonCursor& item : found->items()) {
     const std::string name = item.at("name").string();
+    if (!seen.insert(name).second) item.at("name").fail("every name once", "'" + name + "' again");
     set_template(name, item.at("template").string(), keys);
     if (name != "default") names.push_back(name);
   }

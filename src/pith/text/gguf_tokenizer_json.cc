@@ -82,12 +82,18 @@ Json pre_tokenizer_json(PreTokenizerKind kind) {
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
+constexpr std::size_t kMaxAddedTokens = std::size_t{1} << 17;  // each becomes some 450 bytes
+
 Json added_tokens_json(const GgufVocabulary& vocabulary) {
   Json added = Json::array();
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const GgufTokenType type = vocabulary.types[id];
     const bool is_special = type == GgufTokenType::kControl || type == GgufTokenType::kUnknown;
     if (!is_special && type != GgufTokenType::kUserDefined) continue;
+    if (added.size() == kMaxAddedTokens)
+      fail<FormatError>("{}: expected at most {} control and user-defined tokens, found more",
+                        vocabulary.place,
+                        kMaxAddedTokens);
     added.push_back({{"id", id},
                      {"content", vocabulary.tokens[id]},
                      {"single_word", false},

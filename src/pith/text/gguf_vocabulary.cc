@@ -17,7 +17,8 @@ namespace {
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
 // Of finding merges: bytes compared, and bytes of the merges. Vocabularies of 256,000 tokens come
 // to a tenth of either; tokens that are all prefixes of each other would fill memory.
-constexpr std::size_t kMaxComparedBytes = std::size_t{1} << 29;
+constexpr std::size_t kMaxGgufTokens = std::size_t{1} << 20;
+constexpr std::size_t kMaxComparedBytes = std::size_t{1} << 27;
 constexpr std::size_t kMaxMergeBytes = std::size_t{1} << 25;
 
 std::string key(std::string_view name) { return std::string(kPrefix) + std::string(name); }
@@ -119,12 +120,12 @@ GgufVocabulary read_gguf_vocabulary(const GgufFile& gguf) {
                       key("model"),
                       vocabulary.model);
   const auto* tokens = gguf.find_strings(key("tokens"));
-  if (tokens == nullptr || tokens->empty() || tokens->size() > kMaxVocabulary)
+  if (tokens == nullptr || tokens->empty() || tokens->size() > kMaxGgufTokens)
     fail<FormatError>("{}: {} has {} entries, expected 1 to {}",
                       gguf.place(),
                       key("tokens"),
                       tokens == nullptr ? 0 : tokens->size(),
-                      kMaxVocabulary);
+                      kMaxGgufTokens);
   check_utf8(gguf, "tokens", *tokens);
   vocabulary.tokens = *tokens;
   vocabulary.types = read_types(gguf, tokens->size());

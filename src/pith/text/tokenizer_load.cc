@@ -44,7 +44,10 @@ Tokenizer Tokenizer::of(const Checkpoint& checkpoint, const TokenizerDocument& d
 }
 
 bool has_tokenizer(const Checkpoint& checkpoint) {
-  if (checkpoint.gguf()) return checkpoint.gguf()->has("tokenizer.ggml.model");
+  if (checkpoint.gguf()) {
+    const auto model = checkpoint.gguf()->find_string("tokenizer.ggml.model");
+    return model && *model != "no_vocab" && *model != "none";
+  }
   for (const char* name : {"tokenizer.json", "vocab.json"})
     if (std::filesystem::exists(checkpoint.folder() / name)) return true;
   return false;

@@ -5,11 +5,14 @@
 #include <type_traits>
 
 #include "pith/base/error.h"
+#include "pith/base/log.h"
 #include "pith/formats/gguf/gguf_parse.h"
 #include "pith/formats/gguf/gguf_split.h"
 
 namespace pith {
 namespace {
+
+constexpr std::size_t kMaxTensors = std::size_t{1} << 18;  // as in one file
 
 struct TypeName {
   std::string_view operator()(std::uint64_t) const { return "an integer"; }
@@ -139,6 +142,10 @@ void GgufFile::open_split(Shard opened, std::size_t count) {
 void GgufFile::take(Shard shard) {
   const bool first = paths_.empty();
   paths_.push_back(shard.path);
+  if (tensors_.size() + shard.contents.tensors.size() > kMaxTensors)
+    fail<FormatError>("{}: expected at most {} tensors in all files of a split model, found more",
+                      shard.path.string(),
+                      kMaxTensors);
   for (GgufTensor& tensor : shard.contents.tensors) {
     if (!names_.emplace(tensor.name, tensors_.size()).second)
       fail<FormatError>("{}: tensor '{}' is also in another file of this split model",
@@ -157,12 +164,12 @@ void GgufFile::take(Shard shard) {
 }
 
 const GgufTensor* GgufFile::find(std::string_view name) const {
-  const auto row = names_.find(std::string(name));
+  const auto row = names_.find(name);
   return row == names_.end() ? nullptr : &tensors_[row->second];
 }
 
 const GgufValue* GgufFile::value(std::string_view key) const {
-  const auto row = keys_.find(std::string(key));
+  const auto row = keys_.find(key);
   return row == keys_.end() ? nullptr : &metadata_[row->second].second;
 }
 
@@ -186,7 +193,10 @@ std::optional<std::int64_t> GgufFile::find_token_id(std::string_view key, std::i
   constexpr std::int64_t kUnsetId = 0xffffffff;
   const std::optional<std::int64_t> id = find_integer(key, -1, kUnsetId);
   if (!id || *id == -1 || *id == kUnsetId) return std::nullopt;
-  return find_integer(key, 0, last);
+  if (*id >= 0 && *id <= last) return id;
+  log_warning(
+      "{}: metadata key '{}': there is no token {}, as if it were absent", place_, key, *id);
+  return std::nullopt;
 }
 
 std::optional<double> GgufFile::find_number(std::string_view key) const {

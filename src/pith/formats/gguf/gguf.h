@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -83,7 +83,7 @@ class GgufFile {
   std::vector<std::filesystem::path> paths_;
   std::uint32_t version_ = 3;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
-  std::unordered_map<std::string, std::size_t> keys_, names_;
+  std::map<std::string, std::size_t, std::less<>> keys_, names_;
   std::vector<std::span<const std::byte>> values_;
   std::vector<GgufTensor> tensors_;
   std::shared_ptr<const MappedFile> file_;  // of the metadata

@@ -101,6 +101,17 @@ void check_layers(const DecoderSpec& spec) {
   if (!even)
     log_warning(
         "[gguf] the widths of the layers differ: Pith reads such a file, llama.cpp does not");
+  if (spec.layers[0].qk_dim != spec.layers[0].v_dim)
+    log_warning(
+        "[gguf] heads of q and k have another width than those of v: Pith reads such a file, "
+        "llama.cpp does not");
+  const std::int64_t window = spec.layers[0].window;
+  if (window > 0 && window < spec.context)
+    log_warning(
+        "[gguf] llama.cpp has no attention window in architecture {}: beyond {} tokens it computes "
+        "something else than this model",
+        gguf_architecture(spec.family),
+        window);
 }
 
 void check_rope(const DecoderSpec& spec) {
@@ -139,6 +150,10 @@ void set_rope_keys(const RopeSpec& rope,
   metadata.set_u32(prefix + "scaling.original_context_length",
                    static_cast<std::uint32_t>(rope.original_context.value_or(context)));
   const RopeSpec usual;
+  if (rope.beta_fast != usual.beta_fast || rope.beta_slow != usual.beta_slow)
+    log_warning("[gguf] llama.cpp takes yarn's beta_fast and beta_slow to be {} and {}",
+                usual.beta_fast,
+                usual.beta_slow);
   if (rope.beta_fast != usual.beta_fast)
     metadata.set_f32(prefix + "scaling.yarn_beta_fast", static_cast<float>(rope.beta_fast));
   if (rope.beta_slow != usual.beta_slow)

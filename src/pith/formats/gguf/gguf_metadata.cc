@@ -1,6 +1,5 @@
 #include "pith/formats/gguf/gguf_metadata.h"
 
-#include <algorithm>
 #include <bit>
 #include <type_traits>
 
@@ -47,7 +46,7 @@ void append_gguf_text(std::string& file, std::string_view text) {
 
 void GgufMetadata::set(std::string key, std::string value) {
   PITH_CHECK(!key.empty());
-  if (has(key)) fail<InternalError>("metadata key '{}' was set twice", key);
+  if (!keys_.insert(key).second) fail<InternalError>("metadata key '{}' was set twice", key);
   entries_.push_back({std::move(key), std::move(value)});
 }
 
@@ -99,10 +98,7 @@ void GgufMetadata::append(const GgufMetadata& other) {
   for (const Entry& entry : other.entries_) set(entry.key, entry.value);
 }
 
-bool GgufMetadata::has(std::string_view key) const {
-  return std::any_of(
-      entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
-}
+bool GgufMetadata::has(std::string_view key) const { return keys_.contains(key); }
 
 void GgufMetadata::write_to(std::string& file) const {
   for (const Entry& entry : entries_) {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +44,7 @@ class GgufMetadata {
   };
   void set(std::string key, std::string value);
   std::vector<Entry> entries_;
+  std::set<std::string, std::less<>> keys_;
 };
 
 // Little-endian numbers and strings as GGUF has them, appended to the text of a file.

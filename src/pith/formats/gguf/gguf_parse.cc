@@ -31,6 +31,9 @@ struct PlannedTensor {
   std::uint64_t bytes = 0;
 };
 
+// With its name in two lists, its shape, and a node of the index.
+constexpr std::uint64_t kKeptTensorBytes = 2 * sizeof(PlannedTensor) + 256;
+
 struct Header {
   std::uint32_t version = 0;
   std::uint64_t tensors = 0;
@@ -89,7 +92,7 @@ void read_metadata(GgufReader& reader,
 }
 
 std::uint64_t alignment_of(const GgufReader& reader, const GgufContents& contents) {
-  const auto row = contents.keys.find(std::string(kAlignmentKey));
+  const auto row = contents.keys.find(kAlignmentKey);
   if (row == contents.keys.end()) return kDefaultAlignment;
   const auto alignment = std::get<std::uint64_t>(contents.metadata[row->second].second);
   if (!std::has_single_bit(alignment))
@@ -169,6 +172,7 @@ std::vector<PlannedTensor> read_tensor_infos(GgufReader& reader,
   planned.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("tensor info {}", i));
+    reader.keep(1, kKeptTensorBytes);
     planned.push_back(read_tensor_info(reader));
     if (!contents.names.emplace(planned.back().tensor.name, i).second)
       reader.fail("every tensor name once", "it a second time");
@@ -200,9 +204,11 @@ void place_tensors(const GgufReader& reader,
       reader.fail(fmt::format("tensor {} at offset {}, after the one before it", name, offset),
                   fmt::format("offset {}", each.offset));
     const std::uint64_t left = file.size() - data_start - offset;
-    // In this order, since rounding up a size near 2^64 would overflow.
-    if (each.bytes > left || round_up(each.bytes, alignment) > left)
-      reader.fail(fmt::format("{} bytes and padding of tensor {}", each.bytes, name),
+    // In this order, since rounding up a size near 2^64 would overflow. Some writers leave out the
+    // padding of the last tensor, and llama.cpp reads that.
+    const bool is_last = &each == &planned.back();
+    if (each.bytes > left || (!is_last && round_up(each.bytes, alignment) > left))
+      reader.fail(fmt::format("{} bytes of tensor {} and its padding", each.bytes, name),
                   fmt::format("{} bytes before the end of the file", left),
                   "the file is truncated or damaged");
     each.tensor.bytes = file.subspan(data_start + offset, each.bytes);

@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,13 +16,13 @@ namespace pith {
 struct GgufContents {
   std::uint32_t version = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata;
-  std::unordered_map<std::string, std::size_t> keys;   // key -> index in metadata
-  std::vector<std::span<const std::byte>> values;      // of metadata: type and value in the file
-  std::vector<GgufTensor> tensors;                     // their bytes point into the file
-  std::unordered_map<std::string, std::size_t> names;  // name -> index in tensors
+  std::map<std::string, std::size_t, std::less<>> keys;   // key -> index in metadata
+  std::vector<std::span<const std::byte>> values;         // of metadata: type and value in the file
+  std::vector<GgufTensor> tensors;                        // their bytes point into the file
+  std::map<std::string, std::size_t, std::less<>> names;  // name -> index in tensors
 };
 
-// Checks every rule of formats.md 4.1, the padding after the last tensor included. Memory stays
+// Checks every rule of formats.md 4.1, but for the padding after the last tensor. Memory stays
 // within about ten times the metadata's bytes in the file. Throws FormatError "place: at byte N,
 // ...".
 GgufContents parse_gguf(std::span<const std::byte> file, const std::string& place);

@@ -12,7 +12,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie");
 
 constexpr std::uint64_t kMaxStringBytes = std::uint64_t{1} << 30;  // as ggml
-constexpr std::uint64_t kMaxKeptBytes = std::uint64_t{192} << 20;
+constexpr std::uint64_t kMaxKeptBytes = std::uint64_t{96} << 20;
 constexpr std::size_t kShownBytes = 64;
 
 }  // namespace

@@ -41,8 +41,8 @@ class GgufReader {
   // Fails unless `count` parts of `bytes_each` (> 0) or more can follow.
   void expect(std::uint64_t count, std::uint64_t bytes_each, std::string_view what) const;
 
-  // Counts memory that holds what was read, before it is taken; fails beyond 192 MiB in all. The
-  // largest vocabularies need a tenth of that, and a file of empty strings four times its own size.
+  // Counts memory that holds what was read, before it is taken; fails beyond 96 MiB in all. The
+  // largest vocabularies need a third of that, and a file of empty strings four times its own size.
   void keep(std::uint64_t count, std::uint64_t bytes_each);
 
   // The key or tensor that is being read; "" between them.

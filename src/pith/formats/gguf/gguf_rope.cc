@@ -21,20 +21,30 @@ struct FrequencyBand {
 // Meta's releases use 1 and 4; the others are fine-tunes with a longer context.
 constexpr FrequencyBand kBands[] = {{1, 4}, {1, 2}, {1, 8}, {1, 16}, {1, 32}, {2, 4}, {2, 8}};
 constexpr std::int64_t kUsualContext = 8192;  // of Llama 3, and the converter's default
+constexpr std::size_t kMaxFactors = 4096;     // each is compared with hundreds of candidates
 constexpr std::int64_t kFirstContext = 32, kLastContext = std::int64_t{1} << 20;
 
 std::string key_of(std::string_view architecture, std::string_view name) {
   return fmt::format("{}.rope.{}", architecture, name);
 }
 
-bool fits(std::span<const float> factors, const RopeSpec& rope) {
+// Of each pair of dimensions, in tokens.
+std::vector<double> wavelengths(double theta, std::size_t count) {
+  std::vector<double> waves(count);
+  for (std::size_t j = 0; j < count; ++j) {
+    const double exponent = static_cast<double>(j) / static_cast<double>(count);
+    waves[j] = 2.0 * std::numbers::pi * std::pow(theta, exponent);
+  }
+  return waves;
+}
+
+bool fits(std::span<const float> factors, std::span<const double> waves, const RopeSpec& rope) {
   // The converter works in float32: near the steep end of the blend a wavelength that is off by
   // 1e-6 moves a divisor by some 1e-4. Other parameters move some divisor by far more than 0.1 %.
   constexpr double kTolerance = 1e-3;
   for (std::size_t j = 0; j < factors.size(); ++j) {
-    const double exponent = static_cast<double>(j) / static_cast<double>(factors.size());
-    const double wave = 2.0 * std::numbers::pi * std::pow(rope.theta, exponent);
-    const double expected = llama3_divisor(rope, static_cast<double>(*rope.original_context), wave);
+    const double expected =
+        llama3_divisor(rope, static_cast<double>(*rope.original_context), waves[j]);
     if (!(std::abs(factors[j] - expected) <= kTolerance * expected)) return false;
   }
   return true;
@@ -74,9 +84,9 @@ void read_yarn(const GgufFile& gguf,
                      fmt::format("{}", neutral),
                      fmt::format("{}, which Pith does not have", found),
                      {}});
-  // llama.cpp multiplies the usual 0.1 ln(factor) + 1; the field replaces it.
-  const double attention =
-      number("scaling.attn_factor", 1.0) * number("scaling.yarn_attn_factor", 1.0);
+  // llama.cpp multiplies the usual 0.1 ln(factor) + 1; the field replaces it. yarn_attn_factor is
+  // written by its converter and read by none of its graphs that Pith has.
+  const double attention = number("scaling.attn_factor", 1.0);
   if (attention != 1.0) rope.attention_factor = attention * (0.1 * std::log(rope.factor) + 1.0);
 }
 
@@ -102,6 +112,14 @@ RopeSpec read_keys(const GgufFile& gguf, std::string_view architecture, std::int
                       type_key,
                       type);
   if (type == "none" || factor == 0 || factor == 1) return rope;
+  const std::string attention_key = key_of(architecture, "scaling.attn_factor");
+  if (const double found = gguf.find_number(attention_key).value_or(1.0);
+      found != 1.0 && type != "yarn")
+    fail<FormatError>("{}: metadata key '{}': Pith has it with yarn only, found {} with {}",
+                      gguf.place(),
+                      attention_key,
+                      found,
+                      type);
   rope.factor = factor;
   rope.scaling = type == "yarn" ? RopeScalingKind::kYarn : RopeScalingKind::kLinear;
   if (type == "yarn") read_yarn(gguf, architecture, context, rope);
@@ -125,7 +143,7 @@ void refuse_other_ropes(const GgufFile& gguf, std::string_view architecture, std
 }  // namespace
 
 std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta) {
-  if (factors.empty()) return std::nullopt;
+  if (factors.empty() || factors.size() > kMaxFactors) return std::nullopt;
   const double largest = *std::max_element(factors.begin(), factors.end());
   if (!(largest > 1.0) || std::isinf(largest)) return std::nullopt;
   // The largest is the factor when a wavelength is long enough, as in all releases.
@@ -134,6 +152,7 @@ std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta)
   for (std::int64_t context = kFirstContext; context <= kLastContext; context *= 2)
     contexts.push_back(context);
 
+  const std::vector<double> waves = wavelengths(theta, factors.size());
   RopeSpec rope;
   rope.theta = theta;
   rope.scaling = RopeScalingKind::kLlama3;
@@ -144,7 +163,7 @@ std::optional<RopeSpec> fit_llama3(std::span<const float> factors, double theta)
       rope.high_freq_factor = band.high;
       for (const std::int64_t context : contexts) {
         rope.original_context = context;
-        if (fits(factors, rope)) return rope;
+        if (fits(factors, waves, rope)) return rope;
       }
     }
   }

@@ -269,8 +269,10 @@ void SpecReader::read_special_tokens() {
   }
   // SentencePiece vocabularies have these ids when the file is silent.
   if (gguf_.find_string("tokenizer.ggml.model") != "llama" || spec_.vocab < 3) return;
-  if (!gguf_.has("tokenizer.ggml.bos_token_id")) spec_.bos_id = 1;
-  if (!gguf_.has("tokenizer.ggml.eos_token_id")) spec_.eos_ids.insert(spec_.eos_ids.begin(), 2);
+  spec_.bos_id = spec_.bos_id.value_or(1);
+  constexpr std::int64_t kUsualEos = 2;
+  if (!token_id("eos") && std::ranges::find(spec_.eos_ids, kUsualEos) == spec_.eos_ids.end())
+    spec_.eos_ids.insert(spec_.eos_ids.begin(), kUsualEos);
 }
 
 // A tensor that no parameter stands for would be left out of the computation in silence.

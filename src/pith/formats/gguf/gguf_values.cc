@@ -44,7 +44,8 @@ std::vector<bool> read_bools(GgufReader& reader, std::uint64_t count) {
 }
 
 std::string kept(GgufReader& reader, std::string_view text) {
-  if (!text.empty()) reader.keep(1, text.size());
+  constexpr std::size_t kInPlace = 15, kHeap = 16;  // of std::string, of a block of its allocator
+  if (text.size() > kInPlace) reader.keep(1, text.size() + kHeap);
   return std::string(text);
 }
 

@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
 constexpr std::int32_t kMaxNameBytes = 1024;
-constexpr std::uint64_t kMinEntryBytes = 13;  // three numbers and a name of one byte
+constexpr std::uint64_t kMinEntryBytes = 17;  // three numbers, a name of one byte, a value
+constexpr std::int32_t kMaxEntries = 1 << 16;
+constexpr std::size_t kMaxValueBytes = std::size_t{96} << 20;  // some 25 million columns
 
 using Weights = std::map<std::string, std::vector<float>, std::less<>>;
 
@@ -43,6 +45,8 @@ Weights read_old(std::span<const std::byte> file, const std::string& place) {
   const auto count = reader.number<std::int32_t>("a number of entries");
   if (count < 1) reader.fail("an importance matrix with entries", fmt::format("{}", count));
   reader.expect(static_cast<std::uint64_t>(count), kMinEntryBytes, "entries");
+  if (count > kMaxEntries)
+    reader.fail(fmt::format("at most {} entries", kMaxEntries), fmt::format("{}", count));
   Weights all;
   for (std::int32_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("entry {}", i));
@@ -53,6 +57,7 @@ Weights read_old(std::span<const std::byte> file, const std::string& place) {
     if (calls < 0) reader.fail("a number of calls from 0", fmt::format("{}", calls));
     if (length < 1) reader.fail("a number of values from 1", fmt::format("{}", length));
     reader.expect(static_cast<std::uint64_t>(length), sizeof(float), "values");
+    reader.keep(static_cast<std::uint64_t>(length), sizeof(float));
     std::vector<float> weights(static_cast<std::size_t>(length));
     for (float& weight : weights) {
       weight = reader.number<float>("a value");
@@ -106,8 +111,12 @@ Weights read_gguf(const GgufFile& gguf) {
     fail<FormatError>(
         "{}: expected an importance matrix, found general.type {}", gguf.place(), printable(type));
   Weights all;
+  std::size_t bytes = 0;
   for (const GgufTensor& tensor : gguf.tensors()) {
     if (!tensor.name.ends_with(kSums)) continue;  // .counts, and .in_sum of the newest
+    if ((bytes += tensor.bytes.size()) > kMaxValueBytes)
+      fail<FormatError>(
+          "{}: expected at most {} bytes of weights, found more", gguf.place(), kMaxValueBytes);
     const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());
     const GgufTensor* counts = gguf.find(name + std::string(kCounts));
     if (counts == nullptr)
