@@ -9,7 +9,6 @@ namespace pith {
 namespace {
 
 constexpr int kHighest = 63;
-constexpr float kSmallestMagnitude = 1e-15f;
 
 std::uint8_t u8(int value) { return static_cast<std::uint8_t>(value); }
 

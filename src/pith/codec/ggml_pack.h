@@ -8,6 +8,9 @@
 
 namespace pith {
 
+// Groups whose largest magnitude is below count as all zero.
+constexpr float kSmallestMagnitude = 1e-15f;
+
 inline float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 bool store_f16(float value, std::uint16_t& out);  // false beyond the largest f16
 

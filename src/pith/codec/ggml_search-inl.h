@@ -7,13 +7,10 @@
 
 #include <cstddef>
 
-#include "pith/codec/ggml_layout.h"
+#include "pith/codec/ggml_pack.h"
 
 namespace pith {
 namespace {
-
-// Groups whose largest magnitude is below count as all zero.
-constexpr float kSmallestMagnitude = 1e-15f;
 
 // How the scales that are tried for codes 0 to `levels` spread: (first + step * k + levels) over
 // the range, for k from 0 to `steps`.
