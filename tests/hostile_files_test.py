@@ -100,6 +100,35 @@ class HostileGguf(HostileFilesTest):
         count = 4_000_000
         self.assertIn("at most", self.inspect(gguf(count, bytes(14 * count))))
 
+    def test_lists_just_below_the_limit(self):
+        floats, string, strings = 11_000_000, 90_000_000, 1_900_000
+        for content in (entry("a", 9, array(12, floats, bytes(8 * floats))), entry("a", 8, text(bytes(string))),
+                        entry("a", 9, array(8, strings, text(b"sixteen letters.") * strings))):
+            self.assertIn("general.architecture", self.inspect(gguf(1, content)))
+
+    def test_rope_factors_that_fit_nearly(self):
+        u32, f32 = (lambda v: struct.pack("<I", v)), (lambda v: struct.pack("<f", v))
+        width = 2**23
+        keys = [entry("general.architecture", 8, text("llama")), entry("llama.rope.freq_base", 6, f32(1.0))]
+        numbers = {"context_length": 8, "embedding_length": 8, "block_count": 1, "feed_forward_length": 8, "attention.head_count": 1,
+                   "attention.key_length": width, "attention.value_length": width, "vocab_size": 8}
+        keys += [entry(f"llama.{name}", 4, u32(value)) for name, value in numbers.items()]
+        keys.append(entry("llama.attention.layer_norm_rms_epsilon", 6, f32(1e-5)))
+        infos = text("rope_freqs.weight") + struct.pack("<IQIQ", 1, width // 2, 0, 0)
+        head = gguf(len(keys), b"".join(keys), 1, infos)
+        data = f32(1.0) * (width // 2 - 1) + f32(8.0)
+        self.inspect(head + bytes(-len(head) % 32) + data)
+
+    def test_importance_matrices(self):
+        model = self.model()
+        entry_of = lambda i: struct.pack("<i4sii f", 4, b"%04x" % (i % 65536), 1, 1, 1.0)
+        many = struct.pack("<i", 3_000_000) + b"".join(map(entry_of, range(65536))) * 46
+        long = struct.pack("<ii1sii", 1, 1, b"w", 1, 60_000_000) + bytes(240_000_000)
+        for content in (many, long):
+            message = self.refused("convert", model, "--format", "gguf:Q4_K", "--imatrix", self.file("i.dat", content), "-o",
+                                   self.folder / "out.gguf")
+            self.assertIn("at most", message)
+
     def test_names_with_control_characters(self):
         message = self.inspect(gguf(1, entry("general.architecture", 8, text("\x1b[2J\r"))))
         self.assertIn("\\x1b[2J\\x0d", message)
@@ -129,6 +158,28 @@ class HostileJson(HostileFilesTest):
         self.assertIn("twice", self.config('{"a":1,"a":2}'))
 
 
+class HostileQuantization(HostileFilesTest):
+    def quantization(self, config):
+        folder = self.folder_with()
+        document = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**document, "quantization_config": config}))
+        return self.refused("inspect", folder)
+
+    def compressed_tensors(self, ignore):
+        weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 8}
+        return self.quantization({"quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ignore,
+                                  "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}}})
+
+    def test_repetitions_of_nothing(self):
+        self.assertIn("at most 4096 steps", self.compressed_tensors(["re:((((){1000}){1000}){1000}){1000}"]))
+
+    def test_many_slow_expressions(self):
+        self.compressed_tensors([f"re:{'(.*)*(.?){30}' * 8}b{i}" for i in range(256)])
+
+    def test_many_names(self):
+        self.compressed_tensors([f"model.layers.{i}.mlp.up_proj" for i in range(60_000)])
+
+
 class HostileSafetensors(HostileFilesTest):
     def weights(self, header, buffer=b""):
         data = header.encode()
@@ -138,6 +189,12 @@ class HostileSafetensors(HostileFilesTest):
         tensor = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
         self.weights("{" + ",".join(f'"{i}":{tensor}' for i in range(200_000)) + "}")
         self.weights("{" + ",".join(f'"{i}":{tensor}' for i in range(300_000)) + "}")
+
+    def test_long_names_in_an_index(self):
+        index = '{"weight_map":{' + ",".join(f'"{"a" * 1000}{i}":"x.safetensors"' for i in range(60_000)) + "}}"
+        folder = self.folder_with(model__safetensors__index__json=index)
+        (folder / "model.safetensors").unlink()
+        self.refused("inspect", folder)
 
     def test_long_shapes(self):
         self.weights('{"a":{"dtype":"U8","shape":[' + "0," * 3_000_000 + '0],"data_offsets":[0,1]}}')

@@ -296,6 +296,18 @@ class Tokenize(ProgramTest):
 
 
 class Convert(ProgramTest):
+    def test_a_folder_is_not_named_like_a_file(self):
+        model = self.model()
+        for arguments in (["convert", model], ["quantize", model, "--method", "rtn", "--format", "gptq"]):
+            self.assertIn("expected the name of a folder", self.error(*arguments, "-o", "out.gguf"))
+        self.assertEqual(self.names(), ["model-llama"])
+
+    def test_a_finished_gguf_file_is_found(self):
+        model = self.model()
+        made = self.json("convert", model, "--format", "gguf:F16", "-o", "out.gguf")
+        again = self.json("convert", model, "--format", "gguf:F16", "-o", "out.gguf")
+        self.assertEqual(made["options"], again["options"])
+
     def test_a_dense_folder_is_bit_identical(self):
         model = self.model()
         self.pith("convert", model, "-o", "copy")

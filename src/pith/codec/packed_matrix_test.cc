@@ -175,6 +175,23 @@ PackedMatrix act_ordered(const std::vector<std::int32_t>& groups) {
   return PackedMatrix(encoding, 4, 7, std::move(buffers));
 }
 
+// A hostile file's: code - zero wraps at 32 bits instead of being undefined, in either order.
+TEST(PackedMatrix, ZeroPointsAtTheEndOfTheirRange) {
+  GroupIntEncoding encoding{8, Granularity::kGroup, 2, ZeroPoints::kInt32, DType::kF32, false};
+  for (const bool column_groups : {false, true}) {
+    encoding.column_groups = column_groups;
+    std::vector<Buffer> buffers;
+    for (BufferSpec& spec : buffer_specs(encoding, 1, 2)) {
+      OwnedBuffer owned = allocate_buffer(std::move(spec));
+      std::ranges::fill(owned.writable, std::byte{0});
+      if (owned.buffer.spec.part == "codes") std::ranges::fill(owned.writable, std::byte{1});
+      if (owned.buffer.spec.part == "zeros") owned.writable[3] = std::byte{0x80};
+      buffers.push_back(std::move(owned.buffer));
+    }
+    EXPECT_EQ(PackedMatrix(encoding, 1, 2, buffers).dequantize(), std::vector<float>(2, -0.0f));
+  }
+}
+
 TEST(PackedMatrix, ActOrderGivesEachColumnItsGroup) {
   const PackedMatrix in_order = act_ordered({0, 0, 0, 1, 1, 1, 2});
   EXPECT_EQ(to_string(in_order.encoding()), "int4 g3 affine f32 act-order");

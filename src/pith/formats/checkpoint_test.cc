@@ -234,6 +234,8 @@ TEST(CopySideFiles, CopiesWhatIsNotWeightsConfigOrReport) {
                            "chat_template.jinja",
                            "LICENSE",
                            "report.json",
+                           "quantize_config.json",
+                           "quant_config.json",
                            ".gitattributes",
                            "pytorch_model.bin",
                            "model.gguf",
@@ -241,16 +243,22 @@ TEST(CopySideFiles, CopiesWhatIsNotWeightsConfigOrReport) {
                            "generation_config.json"})
     source.write(name, std::string_view(name).ends_with(".json") ? "{}" : name);
   fs::create_directory(source.path() / "onnx");
+  TestFolder elsewhere;
+  elsewhere.write("id_rsa", "private");
+  fs::create_symlink(elsewhere.path() / "id_rsa", source.path() / "NOTES");
+  fs::create_symlink("nowhere", source.path() / "README.md");
+  fs::create_symlink("merges.txt", source.path() / "also.txt");
   const auto names = copy_side_files(Checkpoint::open(source.path()), target.path());
   EXPECT_THAT(names,
               ElementsAre("LICENSE",
+                          "also.txt",
                           "chat_template.jinja",
                           "generation_config.json",
                           "merges.txt",
                           "tokenizer.json"));
   for (const std::string& name : names)
     EXPECT_EQ(file_text(target.path() / name), file_text(source.path() / name)) << name;
-  EXPECT_EQ(std::distance(fs::directory_iterator(target.path()), {}), 5);
+  EXPECT_EQ(std::distance(fs::directory_iterator(target.path()), {}), 6);
 }
 
 TEST(Checkpoint, OpensASingleSafetensorsFileBesideItsConfig) {

@@ -293,6 +293,16 @@ TEST(GgufExport, ChatTemplateOfAFileOfItsOwn) {
   EXPECT_EQ(model.as_gguf().gguf()->string("tokenizer.chat_template"), "new\n");
 }
 
+TEST(GgufExport, NamesOfChatTemplatesAreRefusedTwice) {
+  ModelFolder model(byte_level_document({}), small_spec(256));
+  model.write("tokenizer_config.json",
+              {{"chat_template",
+                {{{"name", "a"}, {"template", "A"}}, {{"name", "a"}, {"template", "B"}}}}});
+  EXPECT_THAT(
+      message_of<FormatError>([&] { model.as_gguf(); }),
+      testing::HasSubstr("/chat_template/1/name: expected every name once, found 'a' again"));
+}
+
 // The case files of the real vocabularies, through GGUF and back.
 class ExportedCases : public testing::TestWithParam<const char*> {};
 

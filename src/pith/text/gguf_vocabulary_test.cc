@@ -270,8 +270,8 @@ TEST(GgufVocabulary, BadFilesAreRefused) {
               HasSubstr("tokenizer.ggml.token_type[0] is 7, expected 1 to 6"));
   EXPECT_THAT(message([](GgufBuilder& b) { b.text("tokenizer.ggml.model", "llama"); }),
               HasSubstr("tokenizer.ggml.scores has 0 entries for 260 tokens"));
-  EXPECT_THAT(message([](GgufBuilder& b) { b.u32("tokenizer.ggml.eos_token_id", 260); }),
-              HasSubstr("tokenizer.ggml.eos_token_id"));
+  EXPECT_THAT(message([](GgufBuilder& b) { b.u32("tokenizer.ggml.bos_token_id", 260); }),
+              HasSubstr("there is no tokenizer.ggml.bos_token_id"));  // of no token: as if absent
   EXPECT_THAT(
       message([](GgufBuilder& b) { b.remove("tokenizer.ggml.bos_token_id"); }),
       HasSubstr(

@@ -15,9 +15,14 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Gguf, EveryTruncationIsAnError) {
-  for (const auto& whole : {from_hex(kWorkedFile), all_values().bytes()}) {
-    EXPECT_NO_THROW(parse_gguf(whole, "m.gguf"));
-    for (std::size_t size = 0; size < whole.size(); ++size) {
+  // The padding behind the last tensor may be missing: 30 bytes after one block of Q8_0, 28 after
+  // one number.
+  for (const auto& [whole, padding] :
+       {std::pair(from_hex(kWorkedFile), 30), std::pair(all_values().bytes(), 28)}) {
+    const std::size_t needed = whole.size() - static_cast<std::size_t>(padding);
+    for (std::size_t size = needed; size <= whole.size(); ++size)
+      EXPECT_NO_THROW(parse_gguf(std::span(whole).first(size), "m.gguf")) << size;
+    for (std::size_t size = 0; size < needed; ++size) {
       const std::vector<std::byte> part(whole.begin(),
                                         whole.begin() + static_cast<std::ptrdiff_t>(size));
       EXPECT_THROW(parse_gguf(part, "m.gguf"), FormatError) << size << " of " << whole.size();
@@ -98,11 +103,11 @@ TEST(Gguf, ListsAreBounded) {
     return parse_error(GgufBuilder().entry("k", 9, std::move(value)).bytes());
   };
   constexpr const char* kRefusal =
-      "of key 'k': expected metadata that take at most 201326592 bytes of memory, found more";
+      "of key 'k': expected metadata that take at most 100663296 bytes of memory, found more";
   EXPECT_THAT(array(8, std::uint64_t{13} << 19, 8), HasSubstr(kRefusal));  // empty strings
   EXPECT_THAT(array(0, std::uint64_t{25} << 20, 1), HasSubstr(kRefusal));  // kept as 64 bits
   GgufBuilder texts;
-  for (const char* key : {"a", "b", "c"}) texts.text(key, std::string(std::size_t{70} << 20, 'x'));
+  for (const char* key : {"a", "b", "c"}) texts.text(key, std::string(std::size_t{40} << 20, 'x'));
   EXPECT_THAT(parse_error(texts.bytes()), HasSubstr("of key 'c': expected metadata that take"));
 }
 
@@ -127,7 +132,7 @@ TEST(Gguf, ImpossibleShapesAreRefused) {
               HasSubstr("expected rows of whole Q8_0 blocks (32 elements), found rows of 31"));
   EXPECT_THAT(
       parse_error(with_u64(0xb9, 3)),
-      HasSubstr("expected 102 bytes and padding of tensor 'w.weight', found 64 bytes before"));
+      HasSubstr("expected 102 bytes of tensor 'w.weight' and its padding, found 64 bytes before"));
   EXPECT_THAT(parse_error(with_u64(0xc5, 32)),
               HasSubstr("tensor 'w.weight' at offset 0, after the one before it, found offset 32"));
   // Elements below 2^63 whose bytes are not: F64 [2^62].

@@ -115,6 +115,26 @@ TEST(GgufRope, RefusesFactorsOfOtherKinds) {
   EXPECT_FALSE(fit_llama3(std::vector<float>{0, 0}, 1e4).has_value());
 }
 
+// Each would be compared with hundreds of candidates up to the last.
+TEST(GgufRope, RefusesFactorsWithoutEnd) {
+  std::vector<float> factors(4097, 1.0f);
+  factors.back() = 8;
+  EXPECT_FALSE(fit_llama3(factors, 1.0).has_value());
+}
+
+// llama.cpp's converter writes the one, which its graphs do not read; the other they always read.
+TEST(GgufRope, FactorsOfAttention) {
+  GgufBuilder yarn = small_llama();
+  yarn.text("llama.rope.scaling.type", "yarn").f32("llama.rope.scaling.factor", 4);
+  EXPECT_FALSE(
+      spec_of(yarn.f32("llama.rope.scaling.yarn_attn_factor", 1.1f)).rope.attention_factor);
+  GgufBuilder linear = small_llama();
+  linear.f32("llama.rope.scaling.factor", 4).f32("llama.rope.scaling.attn_factor", 1.5f);
+  EXPECT_THAT(spec_error(linear),
+              HasSubstr("'llama.rope.scaling.attn_factor': Pith has it with yarn only, found 1.5 "
+                        "with linear"));
+}
+
 TEST(GgufRope, ReadsFrequencyFactorsOfAFile) {
   GgufBuilder plain = small_llama();
   EXPECT_EQ(spec_of(add_factors(plain, std::vector<float>{1, 1})).rope, RopeSpec{});

@@ -151,10 +151,14 @@ TEST(GgufSpec, ReadsSpecialTokens) {
   EXPECT_EQ(spec.bos_id, 0);
   EXPECT_EQ(spec.eos_ids, (std::vector<std::int64_t>{3, 4}));
   EXPECT_EQ(spec.pad_id, std::nullopt);
-  EXPECT_THAT(spec_error(b.u32("tokenizer.ggml.eos_token_id", 6)),
-              HasSubstr("'tokenizer.ggml.eos_token_id': expected an integer from 0 to 5, found 6"));
+  // As llama.cpp, which warns: real files have ids of tokens that are not there.
+  EXPECT_EQ(spec_of(b.u32("tokenizer.ggml.eos_token_id", 6)).eos_ids,
+            (std::vector<std::int64_t>{4, 3}));
   GgufBuilder silent = small_llama();
   silent.text("tokenizer.ggml.model", "llama");
+  EXPECT_EQ(spec_of(silent).bos_id, 1);
+  EXPECT_EQ(spec_of(silent).eos_ids, std::vector<std::int64_t>{2});
+  silent.u32("tokenizer.ggml.bos_token_id", 0xffffffff).u32("tokenizer.ggml.eot_token_id", 2);
   EXPECT_EQ(spec_of(silent).bos_id, 1);
   EXPECT_EQ(spec_of(silent).eos_ids, std::vector<std::int64_t>{2});
 }

@@ -130,6 +130,9 @@ TEST(ImportanceMatrix, RefusesDamagedOldFiles) {
   EXPECT_THAT(refusal(numbers({-5, 1, 1})), HasSubstr("found -5"));
   EXPECT_THAT(refusal(numbers({INT32_MAX, 1, 1, 1, 1})),
               HasSubstr("2147483647 entries, found the end of the file"));
+  std::vector<std::int32_t> many(std::size_t{70000} * 5, 1);
+  many[0] = 70000;
+  EXPECT_THAT(refusal(numbers(many)), HasSubstr("expected at most 65536 entries, found 70000"));
   EXPECT_THAT(refusal(numbers({1, INT32_MAX, 1, 1, 1})),
               HasSubstr("a name of 1 to 1024 bytes, found 2147483647"));
   EXPECT_THAT(refusal(numbers({1, 4, 0x61616161, 1, INT32_MAX, 0})),

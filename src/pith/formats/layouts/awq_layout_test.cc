@@ -93,6 +93,25 @@ TEST(AwqLayout, LeavesSomeLinearsAsTheyAre) {
             R"("modules_to_not_convert":["model.layers.0.mlp.down_proj"]})");
 }
 
+// vLLM asks for the names of what it runs as one.
+TEST(AwqLayout, NamesFusedModulesThatStayAsTheyAre) {
+  TestFolder folder;
+  const auto encoding_of = [](const Parameter& parameter) -> Encoding {
+    const bool is_attention = parameter.name.find("layers.0.attn.") != std::string::npos;
+    if (parameter.kind != ParameterKind::kLinear || is_attention) return DenseEncoding{DType::kF16};
+    return kAffine;
+  };
+  write_random(folder.path(), words_spec(), encoding_of, "awq");
+  const Json config = read_json_file(folder.path() / "config.json")["quantization_config"];
+  const std::string attention = "model.layers.0.self_attn.";
+  EXPECT_EQ(config["modules_to_not_convert"],
+            Json({attention + "q_proj",
+                  attention + "k_proj",
+                  attention + "v_proj",
+                  attention + "o_proj",
+                  attention + "qkv_proj"}));
+}
+
 class AwqFolder : public testing::Test {
  protected:
   void write(const Encoding& encoding) {

@@ -1,5 +1,6 @@
 #include "pith/formats/layouts/name_pattern.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "pith/formats/test_files.h"
@@ -70,6 +71,8 @@ TEST(NamePattern, HostileExpressionsEnd) {
   EXPECT_FALSE(pattern("(((a{0,9}){0,9}){0,9})b").matches(name));
   EXPECT_EQ(refusal("(((a{0,99}){0,99}){0,99})b"),
             "c: expected a regular expression of at most 4096 steps, found more");
+  for (const char* empty : {"((((){1000}){1000}){1000}){1000}", "(((a{0}){1000}){1000}){1000}"})
+    EXPECT_THAT(refusal(empty), testing::HasSubstr("at most 4096 steps")) << empty;
   EXPECT_EQ(refusal(std::string(40, '(')),
             "c: expected a regular expression that Pith understands, found more than 32 groups "
             "inside each other before character 34; name the modules in another way");
