@@ -2,7 +2,7 @@
 // code, plus the offset, each rounded to f32. Source: formats.md 4.5.
 #include <bit>
 #include <cstring>
-#include <vector>
+#include <map>
 
 #include "pith/base/error.h"
 #include "pith/codec/float_convert.h"
@@ -209,15 +209,15 @@ GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block) {
 }
 
 const std::array<float, 256>& ggml_levels(GgmlType type) {
-  static const std::vector<std::array<float, 256>> all = [] {
-    std::vector<std::array<float, 256>> levels(enum_table(GgmlType{}).size());
+  static const std::map<GgmlType, std::array<float, 256>> all = [] {
+    std::map<GgmlType, std::array<float, 256>> levels;
     for (const auto& row : enum_table(GgmlType{}))
       for (int code = 0; code < 1 << ggml_code_bits(row.value); ++code)
-        levels[static_cast<std::size_t>(row.value)][static_cast<std::size_t>(code)] =
+        levels[row.value][static_cast<std::size_t>(code)] =
             static_cast<float>(level_of(row.value, code));
     return levels;
   }();
-  return all[static_cast<std::size_t>(type)];
+  return all.at(type);
 }
 
 void dequantize_ggml_blocks(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {

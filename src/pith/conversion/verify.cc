@@ -64,12 +64,13 @@ double difference(std::span<const float> found, std::span<const float> expected)
   if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
   double apart = 0, largest = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
+    const double value = std::abs(double{expected[i]});
+    if (std::isfinite(value)) largest = std::max(largest, value);
     if (std::bit_cast<std::uint32_t>(found[i]) == std::bit_cast<std::uint32_t>(expected[i]))
       continue;
     const double distance = std::abs(double{found[i]} - double{expected[i]});
     if (!std::isfinite(distance)) return std::numeric_limits<double>::infinity();
     apart = std::max(apart, distance);
-    largest = std::max(largest, std::abs(double{expected[i]}));
   }
   return apart == 0 ? 0 : apart / largest;
 }

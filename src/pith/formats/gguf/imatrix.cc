@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
 constexpr std::int32_t kMaxNameBytes = 1024;
-constexpr std::uint64_t kMinEntryBytes = 17;  // three numbers, a name of one byte, a value
+constexpr std::uint64_t kMinEntryBytes = 13;  // three numbers and a name of one byte
 constexpr std::int32_t kMaxEntries = 1 << 16;
 constexpr std::size_t kMaxValueBytes = std::size_t{96} << 20;  // some 25 million columns
 
