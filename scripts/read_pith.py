@@ -1,24 +1,15 @@
 #!/usr/bin/env python3
 """Reads a folder in Pith's layout (docs/formats.md) with nothing but Python: `read_pith.py FOLDER` prints the names
 of its tensors, `read_pith.py FOLDER NAME` the rows of one as a JSON list of floats."""
-import base64
 import json
 import math
 import pathlib
 import struct
 import sys
 
-NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-       -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-       0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]
-FP4 = [0.0, 0.0052083333, 2 / 3, 1.0, 1 / 3, 0.5, 1 / 6, 0.25]
-FP4 += [-x for x in FP4]
-DYNAMIC = ('x1$p^lp0z#{{;d!212qoG=Miav+s&HOCP#83)dq#1?P-8gW|_I0dE01!R#J7fNDHCKImCG|7CYNo$seQ{HgIeEwUXuT#rIKifm^)-6V!Pbd'
-           '#7n4Fan>q;S1EJKxVc(@o+#YP|G2ft3S1&CCou7z7qPWIG=`NZ~p>!}Vx9ABBrNU5}zXnwhyg*Q3xp6|UzzQn>y+NZ|@SXJ!^Xh3g?bqi`)'
-           'f!}T~l;d(?p002-uAB9^zJql+%U5|1-dlY^>&CG;7U5|=A>rs$BdlZ&E3fG%Gnwg<JDqN>MxE`%NNa3<Q*Q2;SXJ)=V_b9|Yh3m;ZG&9>h0'
-           '08(sW@ZXL&CD1+GczYXnwd2|002ZjW@b`8&CFmvGc#{KnVEe)004$QG&7ApW@eN=nwgtE%*>)b0062!Gc&P1W@flPnwh^o%*@6<007QDGc('
-           'mbW@g+znwjH1%*^UO008nnGBf!;Gcy1`%*+EnW@ZOJ000X=nwbtiG&2%E&CC@)W@Z^b00137nwcO!G&3YW&CDl1W@alt001vPnwc^`G&43o'
-           '&CEGJW@bG<002QhnwdmDGc!m(&CE+bW@b-6002`znweHVGc#I0&CFdtW@ceO003n_nwe-nGc#;I&CG8<W@d9g004JCnwfe(Gc$fa004kL')
+NF4 = [-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0.0,
+       0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0]
+FP4 = [sign * x for sign in (1, -1) for x in (0.0, 0.0052083333, 2 / 3, 1.0, 1 / 3, 0.5, 1 / 6, 0.25)]
 
 
 def float32(x):
@@ -26,9 +17,14 @@ def float32(x):
 
 
 def dynamic_map():
-    """The 256 values by which doubly quantized block scales are coded: bitsandbytes' signed dynamic map."""
-    positive = struct.unpack("<128f", base64.b85decode(DYNAMIC))
-    return [-x for x in reversed(positive[:127])] + [0.0, *positive]
+    """The 256 values by which doubly quantized block scales are coded, bitsandbytes' signed dynamic map: the middles of
+    2^i equal parts of [0.1, 1], times 10^(i - 6), computed in float32 from both ends of the interval."""
+    positive, low = [], float32(0.1)
+    for i in range(7):
+        step = float32(float32(1 - low) / 2**i)
+        ends = [float32(low + step * k if 2 * k < 2**i else 1 - step * (2**i - k)) for k in range(2**i + 1)]
+        positive += [float32(float32(10.0**(i - 6)) * float32((a + b) / 2)) for a, b in zip(ends, ends[1:])]
+    return [-x for x in reversed(positive)] + [0.0, *positive, 1.0]
 
 
 def float8(code, exponent_bits):
@@ -53,11 +49,6 @@ def numbers(dtype, data):
         return [table[code] for code in data]
     kind = {"F32": "f", "F16": "e", "U8": "B", "I32": "i"}[dtype]
     return list(struct.unpack(f"<{len(data) // struct.calcsize(kind)}{kind}", data))
-
-
-def bit_fields(row, bits, count):
-    stream = int.from_bytes(row, "little")
-    return [stream >> (i * bits) & (2**bits - 1) for i in range(count)]
 
 
 class Folder:
@@ -85,6 +76,12 @@ class Folder:
             data = stream.read(end - begin)
         return numbers(tensor["dtype"], data), tensor["shape"], data
 
+    def bit_rows(self, name, bits, count):
+        """The first `count` unsigned numbers of each row's bit stream."""
+        _, (rows, width), data = self.stored(name)
+        streams = [int.from_bytes(data[r * width:(r + 1) * width], "little") for r in range(rows)]
+        return [[stream >> (i * bits) & (2**bits - 1) for i in range(count)] for stream in streams]
+
     def names(self):
         dense = [name for name in self.tensors if not any(name.startswith(m + ".") for m in self.matrices)]
         return sorted({*dense, *self.matrices})
@@ -98,8 +95,8 @@ class Folder:
             width = shape[-1] if shape else 1
         else:
             width = entry["cols"]
-            decode = {"float8": self.float8_values, "group_int": self.group_int_values, "codebook": self.codebook_values}
-            values = decode[encoding["kind"]](name, encoding, entry["rows"], width)
+            decode = getattr(self, encoding["kind"] + "_values", None) or sys.exit(f"{name}: its encoding is unknown")
+            values = decode(name, encoding, entry["rows"], width)
         return [values[i:i + width] for i in range(0, len(values), width)]
 
     def float8_values(self, name, encoding, rows, cols):
@@ -118,17 +115,12 @@ class Folder:
         if encoding["zero_points"] == "int32":
             zeros = self.stored(f"{name}.zeros")[0]
         elif encoding["zero_points"] == "packed":
-            _, (zero_rows, width), data = self.stored(f"{name}.zeros")
-            zeros = [z for r in range(zero_rows) for z in bit_fields(data[r * width:(r + 1) * width], bits, groups)]
-        group_of = [c // size for c in range(cols)]
-        if encoding.get("column_groups"):
-            group_of = self.stored(f"{name}.group_index")[0]
-        _, (_, width), data = self.stored(f"{name}.codes")
+            zeros = [z for row in self.bit_rows(f"{name}.zeros", bits, groups) for z in row]
+        group_of = self.stored(f"{name}.group_index")[0] if encoding.get("column_groups") else [c // size for c in range(cols)]
         values = []
-        for r in range(rows):
+        for r, codes in enumerate(self.bit_rows(f"{name}.codes", bits, cols)):
             first = 0 if by_tensor else r * groups
-            for c, u in enumerate(bit_fields(data[r * width:(r + 1) * width], bits, cols)):
-                values.append(float32(scales[first + group_of[c]] * (u - zeros[first + group_of[c]])))
+            values += [float32(scales[first + g] * (u - zeros[first + g])) for g, u in zip(group_of, codes)]
         return values
 
     def codebook_values(self, name, encoding, rows, cols):
@@ -141,10 +133,18 @@ class Folder:
         codes = [nibble for byte in data for nibble in (byte >> 4, byte & 15)][:rows * cols]
         return [float32(table[code] * absmax[i // encoding["block_size"]]) for i, code in enumerate(codes)]
 
+    def ggml_block_values(self, name, encoding, rows, cols):
+        kind, data, values = encoding["type"], self.stored(f"{name}.codes")[2], []
+        if kind not in ("Q8_0", "Q4_0"):
+            sys.exit(f"{name}: its blocks are of type {kind}, and this script decodes Q8_0 and Q4_0 only")
+        size = 34 if kind == "Q8_0" else 18
+        for i in range(0, len(data), size):
+            scale, block = struct.unpack("<e", data[i:i + 2])[0], data[i + 2:i + size]
+            codes = struct.unpack("32b", block) if kind == "Q8_0" else [(b >> high & 15) - 8 for high in (0, 4) for b in block]
+            values += [scale * code for code in codes]
+        return values
+
 
 if __name__ == "__main__":
     folder = Folder(sys.argv[1])
-    if len(sys.argv) > 2:
-        print(json.dumps(folder.rows(sys.argv[2])))
-    else:
-        print("\n".join(folder.names()))
+    print(json.dumps(folder.rows(sys.argv[2])) if len(sys.argv) > 2 else "\n".join(folder.names()))

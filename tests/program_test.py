@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import unittest
 
 import pith_program
@@ -428,27 +429,63 @@ class Layouts(ProgramTest):
 
 class PlainReader(ProgramTest):
     """docs/formats.md by scripts/read_pith.py, which shares nothing with Pith."""
-    METHODS = ["fp8", "fp8 --group-size tensor", "absmax", "affine", "documents", "rtn --bits 3 --group-size 12",
-               "rtn --bits 4 --group-size tensor --scale-dtype BF16", "rtn --bits 5 --symmetric --scale-dtype F16",
-               "nf4", "fp4 --double-quantization", "nf4 --block-size 32 --double-quantization"]
+    METHODS = ["fp8", "fp8 --group-size tensor", "fp8 --block-size 12", "absmax", "affine", "documents",
+               "rtn --bits 3 --group-size 12", "rtn --bits 4 --group-size tensor --scale-dtype BF16",
+               "rtn --bits 5 --symmetric --scale-dtype F16", "nf4", "fp4 --double-quantization",
+               "nf4 --block-size 32 --double-quantization"]
+
+    def check(self, packed):
+        """Every tensor of the folder against what `pith convert` makes of it; returns the encodings."""
+        dense = packed.with_name(packed.name + "-dense")
+        self.pith("convert", packed, "-o", dense, "--dtype", "f32")
+        packed, dense = read_pith.Folder(packed), read_pith.Folder(dense)
+        self.assertEqual(packed.names(), dense.names())
+        for name in packed.names():
+            found, expected = packed.rows(name), dense.rows(name)
+            if name in packed.matrices and ".c_" in name:  # Conv1D is [in, out] where it is dense
+                expected = [list(column) for column in zip(*expected)]
+            if name in packed.matrices and len(expected) != len(found):
+                expected = [[x for row in expected for x in row]]
+            self.assertEqual(found, expected, name)
+        return packed.quantization["encodings"]
+
+    def as_pith(self, source):
+        packed = self.folder / f"{source.name}-packed"
+        self.pith("convert", source, "--format", "pith", "-o", packed)
+        return packed
+
+    def gguf_as_pith(self, model, preset):
+        self.pith("convert", model, "--format", f"gguf:{preset}", "-o", f"{preset}.gguf")
+        return self.as_pith(self.folder / f"{preset}.gguf")
 
     def test_it_reads_what_pith_reads(self):
         for family in ("llama", "gpt2"):
             model = self.model(family)
             for i, method in enumerate(self.METHODS):
                 with self.subTest(family=family, method=method):
-                    packed, dense = self.folder / f"{family}-q{i}", self.folder / f"{family}-d{i}"
+                    packed = self.folder / f"{family}-q{i}"
                     self.pith("quantize", model, "--method", *method.split(), "-o", packed)
-                    self.pith("convert", packed, "-o", dense, "--dtype", "f32")
-                    packed, dense = read_pith.Folder(packed), read_pith.Folder(dense)
-                    self.assertEqual(packed.names(), dense.names())
-                    for name in packed.names():
-                        found, expected = packed.rows(name), dense.rows(name)
-                        if name in packed.matrices and ".c_" in name:  # Conv1D is [in, out] where it is dense
-                            expected = [list(column) for column in zip(*expected)]
-                        if name in packed.matrices and len(expected) != len(found):
-                            expected = [[x for row in expected for x in row]]
-                        self.assertEqual(found, expected, name)
+                    self.check(packed)
+
+    def test_it_reads_groups_that_columns_name(self):
+        encodings = self.check(self.as_pith(GOLDEN.parent / "formats/gptq_awq/numpy-gptq4-v2-order"))
+        self.assertTrue(any(encoding.get("column_groups") for encoding in encodings))
+
+    def test_it_reads_two_kinds_of_blocks(self):
+        model = self.model(tokenizer=False)
+        for preset in ("Q8_0", "Q4_0"):
+            encodings = self.check(self.gguf_as_pith(model, preset))
+            self.assertIn({"kind": "ggml_block", "type": preset}, encodings)
+
+    def test_other_blocks_end_with_one_line(self):
+        packed = self.gguf_as_pith(self.model(tokenizer=False), "Q4_1")
+        name = "model.layers.0.mlp.up_proj.weight"
+        script = [sys.executable, pathlib.Path(read_pith.__file__), packed]
+        names = subprocess.run(script, capture_output=True, text=True)
+        self.assertIn(name, names.stdout.splitlines())
+        done = subprocess.run([*script, name], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr, f"{name}: its blocks are of type Q4_1, and this script decodes Q8_0 and Q4_0 only\n")
 
 
 class BadModels(ProgramTest):

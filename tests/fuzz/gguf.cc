@@ -3,14 +3,10 @@
 #include "fuzz.h"
 #include "pith/formats/checkpoint.h"
 #include "use_tokenizer.h"
+#include "use_weights.h"
 
 namespace pith {
 namespace {
-
-void dequantize(const PackedMatrix& weight) {
-  std::vector<float> row(weight.cols());
-  for (std::size_t i = 0; i < weight.rows(); ++i) weight.dequantize_rows(i, 1, row);
-}
 
 // Also of files that are no network: every type of block.
 void dequantize(const GgufTensor& tensor) {
@@ -21,16 +17,8 @@ void dequantize(const GgufTensor& tensor) {
     rows *= static_cast<std::size_t>(tensor.shape[i]);
   const std::vector<BufferSpec> specs = buffer_specs(*tensor.encoding, rows, cols);
   PITH_CHECK(specs.size() == 1);
-  dequantize(PackedMatrix(*tensor.encoding, rows, cols, {Buffer{specs[0], tensor.bytes, nullptr}}));
-}
-
-void load_weights(const std::filesystem::path& path) {
-  const Checkpoint checkpoint = Checkpoint::open(path);
-  for (const Parameter& parameter : checkpoint.parameters()) {
-    const PackedMatrix weight = checkpoint.load(parameter.name);
-    PITH_CHECK(weight.rows() == parameter.rows && weight.cols() == parameter.cols);
-    dequantize(weight);
-  }
+  fuzz::dequantize(
+      PackedMatrix(*tensor.encoding, rows, cols, {Buffer{specs[0], tensor.bytes, nullptr}}));
 }
 
 }  // namespace
@@ -46,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     fuzz::may_refuse([&] {
       spec_from_gguf(gguf);
-      load_weights(path);
+      fuzz::load_weights(Checkpoint::open(path));
     });
     fuzz::may_refuse([&] {
       const Json tokenizer = tokenizer_json_from_gguf(gguf);

@@ -203,6 +203,115 @@ def config_seeds() -> None:
     seed("config", "list", "[]")
 
 
+# ---- folders of compressed weights
+
+TINY = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 3, "hidden_size": 32, "intermediate_size": 32,
+        "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 32, "max_position_embeddings": 8,
+        "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
+LINEARS = [f"model.layers.0.{module}" for module in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                                                      "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")]
+BYTES = {"U8": 1, "I8": 1, "F8_E4M3": 1, "F16": 2, "BF16": 2, "F32": 4, "I32": 4, "I64": 8}
+IN_ORDER = struct.pack("<32i", *(column // 16 for column in range(32)))
+ACT_ORDER = struct.pack("<32i", *(column % 2 for column in range(32)))
+NF4_LEVELS = [-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0.0,
+              0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0]
+
+
+def folder(quantization: dict, parts: dict) -> bytes:
+    """parts: tensor -> (dtype, shape) or (dtype, shape, bytes), of the weights that are not plain; the target makes up the other bytes."""
+    tensors = {"model.embed_tokens.weight": ("F16", [3, 32]), "model.norm.weight": ("F16", [32]),
+               "model.layers.0.input_layernorm.weight": ("F16", [32]), "model.layers.0.post_attention_layernorm.weight": ("F16", [32])}
+    tensors.update({f"{linear}.weight": ("F16", [32, 32]) for linear in LINEARS if not any(name.startswith(linear) for name in parts)})
+    tensors.update(parts)
+    header, start, end = {}, b"", 0
+    for name, (dtype, shape, *content) in sorted(tensors.items(), key=lambda item: len(item[1]), reverse=True):
+        size = BYTES[dtype]
+        for extent in shape:
+            size *= extent
+        header[name] = tensor(dtype, shape, end, end + size)
+        start += b"".join(content)
+        end += size
+    return b"\0".join([compact({**TINY, "quantization_config": quantization}).encode(), compact(header).encode(), start])
+
+
+def in_all(parts: dict) -> dict:
+    return {f"{linear}.{part}": tensor for linear in LINEARS for part, tensor in parts.items()}
+
+
+def ct(form: str, weights: dict, activations: dict = None) -> dict:
+    return {"quant_method": "compressed-tensors", "format": form, "version": "0.20.0", "ignore": ["lm_head"], "quantization_status": "compressed",
+            "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights, "input_activations": activations}}}
+
+
+def four_bit_state() -> tuple:
+    """bitsandbytes' description of a [32, 32] weight."""
+    state = compact({"quant_type": "nf4", "blocksize": 64, "dtype": "float16", "shape": [32, 32],
+                     "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.25}).encode()
+    return "U8", [len(state)], state
+
+
+def pith_folder() -> bytes:
+    """An encoding a linear, in their order."""
+    int4 = {"kind": "group_int", "bits": 4, "granularity": "group", "zero_points": "packed", "scale_dtype": "F16"}
+    encodings = [
+        ({**int4, "group_size": 16}, {"codes": ("U8", [32, 16]), "scales": ("F16", [32, 2]), "zeros": ("U8", [32, 1])}),
+        ({"kind": "group_int", "bits": 8, "granularity": "row", "zero_points": "int32", "scale_dtype": "F32"},
+         {"codes": ("U8", [32, 32]), "scales": ("F32", [32, 1]), "zeros": ("I32", [32, 1])}),
+        ({"kind": "float8", "format": "F8_E4M3", "granularity": "group", "block": 24, "scale_dtype": "BF16"},
+         {"codes": ("F8_E4M3", [32, 32]), "scales": ("BF16", [2, 2])}),
+        ({**int4, "group_size": 16, "zero_points": "none", "column_groups": True},
+         {"codes": ("U8", [32, 16]), "scales": ("F16", [32, 2]), "group_index": ("I32", [32], ACT_ORDER)}),
+        ({"kind": "codebook", "table": "nf4", "block_size": 64, "double_quantized": True},
+         {"codes": ("U8", [512]), "absmax": ("U8", [16]), "absmax_scales": ("F32", [1]), "absmax_mean": ("F32", [1])}),
+        ({"kind": "ggml_block", "type": "Q8_0"}, {"codes": ("U8", [32, 34])}),
+        ({"kind": "group_int", "bits": 3, "granularity": "tensor", "zero_points": "none", "scale_dtype": "F32"},
+         {"codes": ("U8", [32, 12]), "scales": ("F32", [1])}),
+    ]
+    matrices = {f"{linear}.weight": {"encoding": i, "rows": 32, "cols": 32} for i, linear in enumerate(LINEARS)}
+    matrices[f"{LINEARS[1]}.weight"]["activation"] = "dynamic-int8-token"
+    parts = {f"{linear}.weight.{part}": tensor for linear, (_, buffers) in zip(LINEARS, encodings) for part, tensor in buffers.items()}
+    return folder({"quant_method": "pith", "version": 1, "encodings": [each for each, _ in encodings], "matrices": matrices}, parts)
+
+
+def layouts_seeds() -> None:
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 16, "sym": True, "desc_act": False}
+    words = {"qweight": ("I32", [4, 32]), "qzeros": ("I32", [2, 4]), "scales": ("F16", [2, 32])}
+    symmetric = {**words, "qzeros": ("I32", [2, 4], b"\x77" * 32), "g_idx": ("I32", [32], IN_ORDER)}
+    bytes8 = {"qweight": ("I32", [8, 32]), "qzeros": ("I32", [1, 8]), "scales": ("BF16", [1, 32])}
+    codes8, one = ("I8", [32, 32]), ("F32", [1], struct.pack("<f", 0.5))
+    int8 = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
+    nested = {"weight": ("U8", [512, 1]), "weight.absmax": ("U8", [16]), "weight.nested_absmax": ("F32", [1]),
+              "weight.nested_quant_map": ("F32", [256]), "weight.quant_map": ("F32", [16], struct.pack("<16f", *NF4_LEVELS)),
+              "weight.quant_state.bitsandbytes__nf4": four_bit_state()}
+    folders = {
+        "gptq-v1": (gptq, in_all(symmetric)),
+        "gptq-v2": ({**gptq, "bits": 8, "group_size": -1, "sym": False, "checkpoint_format": "gptq_v2"}, in_all(bytes8)),
+        "gptq-act-order": ({**gptq, "sym": False, "desc_act": True}, in_all({**words, "g_idx": ("I32", [32], ACT_ORDER)})),
+        "gptq-dynamic": ({**gptq, "sym": False, "dynamic": {"-:.*(attn|up_proj|gate_proj)": {}, "+:.*down_proj": {"bits": 8, "group_size": -1}}},
+                         {f"{LINEARS[6]}.{part}": tensor for part, tensor in bytes8.items()}),
+        "awq": ({"quant_method": "awq", "bits": 4, "group_size": 16, "zero_point": True, "version": "gemm"},
+                in_all({**words, "qweight": ("I32", [32, 4])})),
+        "ct-pack-quantized": (ct("pack-quantized", {"num_bits": 4, "type": "int", "symmetric": False, "strategy": "group", "group_size": 16}),
+                              in_all({"weight_packed": ("I32", [32, 4]), "weight_shape": ("I64", [2], struct.pack("<2q", 32, 32)),
+                                      "weight_scale": ("BF16", [32, 2]), "weight_zero_point": ("I32", [4, 2])})),
+        "ct-int8-static": (ct("int-quantized", int8, {"num_bits": 8, "type": "int", "symmetric": False, "strategy": "tensor", "dynamic": False}),
+                           in_all({"weight": codes8, "weight_scale": ("F32", [32, 1]), "input_scale": one, "input_zero_point": ("I8", [1])})),
+        "ct-float-quantized": (ct("float-quantized", {**int8, "type": "float"}, {"num_bits": 8, "type": "float", "symmetric": True,
+                                                                                 "strategy": "token", "dynamic": True}),
+                               in_all({"weight": ("F8_E4M3", [32, 32]), "weight_scale": ("F32", [32, 1])})),
+        "fp8-blocks": ({"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [16, 16]},
+                       in_all({"weight": ("F8_E4M3", [32, 32]), "weight_scale_inv": ("F32", [2, 2])})),
+        "bnb-nf4-nested": ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
+                           {f"{LINEARS[6]}.{part}": tensor for part, tensor in nested.items()}),
+        "bnb-int8": ({"quant_method": "bitsandbytes", "load_in_8bit": True, "llm_int8_threshold": 6.0},
+                     in_all({"weight": codes8, "SCB": ("F32", [32], struct.pack("<32f", *range(1, 33))), "weight_format": ("U8", [], b"\0")})),
+    }
+    for name, (quantization, parts) in folders.items():
+        seed("layouts", name, folder(quantization, parts))
+    seed("layouts", "pith", pith_folder())
+    seed("layouts", "not-there", folder(gptq, {}))
+
+
 # ---- tokenizers
 
 
@@ -501,6 +610,7 @@ if __name__ == "__main__":
     safetensors_seeds()
     config_seeds()
     name_pattern_seeds()
+    layouts_seeds()
     tokenizer_seeds()
     gguf_seeds()
     imatrix_seeds()
