@@ -99,8 +99,10 @@ struct CheckpointWriter::State {
     if (!compressed) return;
     layout = find_layout(name).make_writer(spec, matrices);
     if (name == kPithLayout) return;  // whoever writes it does not mean vLLM
-    for (const std::string& obstacle : vllm_obstacles(matrices, name))
-      log_warning("{}: vLLM may refuse this or run it slowly: {}", name, obstacle);
+    const std::vector<std::string> obstacles = vllm_obstacles(matrices, name);
+    if (!obstacles.empty())
+      log_warning(
+          "{}: vLLM may refuse this or run it slowly: {}", name, fmt::join(obstacles, "; "));
   }
 
   // The tensors that a parameter is stored as.
