@@ -114,7 +114,8 @@ Weights read_gguf(const GgufFile& gguf) {
   std::size_t bytes = 0;
   for (const GgufTensor& tensor : gguf.tensors()) {
     if (!tensor.name.ends_with(kSums)) continue;  // .counts, and .in_sum of the newest
-    if ((bytes += tensor.bytes.size()) > kMaxValueBytes)
+    bytes += tensor.bytes.size();
+    if (bytes > kMaxValueBytes)
       fail<FormatError>(
           "{}: expected at most {} bytes of weights, found more", gguf.place(), kMaxValueBytes);
     const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());

@@ -229,8 +229,11 @@ void for_each_match(const std::vector<CtConfig::Target>& targets,
                     const std::string& place,
                     MatchTime& time,
                     const Use& use) {
-  for (std::size_t i = targets.size(); i > 0 && targets[i - 1].pattern; --i)
-    if (time.matches(*targets[i - 1].pattern, module, place, targets[i - 1].text)) use(i - 1);
+  for (std::size_t i = targets.size(); i > 0; --i) {
+    const CtConfig::Target& target = targets[i - 1];
+    if (!target.pattern) return;
+    if (time.matches(*target.pattern, module, place, target.text)) use(i - 1);
+  }
 }
 
 }  // namespace
