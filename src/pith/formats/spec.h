@@ -61,11 +61,11 @@ struct RopeSpec {
   double theta = 10000.0;
   RopeScalingKind scaling = RopeScalingKind::kNone;
   double factor = 1.0;
-  double low_freq_factor = 1.0, high_freq_factor = 4.0;            // llama3
-  double beta_fast = 32.0, beta_slow = 1.0;                        // yarn
-  bool truncate = true;                                            // yarn
-  std::optional<double> attention_factor, mscale, mscale_all_dim;  // yarn
-  std::optional<std::int64_t> original_context;                    // llama3, yarn, dynamic
+  double low_freq_factor = 1.0, high_freq_factor = 4.0;                  // llama3
+  double beta_fast = 32.0, beta_slow = 1.0;                              // yarn
+  bool truncate = true;                                                  // yarn
+  std::optional<double> attention_factor{}, mscale{}, mscale_all_dim{};  // yarn
+  std::optional<std::int64_t> original_context{};                        // llama3, yarn, dynamic
   bool operator==(const RopeSpec&) const = default;
 };
 

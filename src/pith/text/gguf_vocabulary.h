@@ -18,12 +18,12 @@ struct GgufVocabulary {
   std::string place;  // for errors
   std::string model;  // "gpt2" or "llama"
   std::string pre = "default";
-  std::vector<std::string> tokens;   // index = id
-  std::vector<GgufTokenType> types;  // as many
-  std::vector<double> scores;        // llama: as many
-  std::vector<std::string> merges;   // gpt2: "a b"
-  std::optional<std::int32_t> bos_id, eos_id, unknown_id, padding_id;
-  std::vector<std::int32_t> end_ids;  // eos, eot, eom: each once
+  std::vector<std::string> tokens{};   // index = id
+  std::vector<GgufTokenType> types{};  // as many
+  std::vector<double> scores{};        // llama: as many
+  std::vector<std::string> merges{};   // gpt2: "a b"
+  std::optional<std::int32_t> bos_id{}, eos_id{}, unknown_id{}, padding_id{};
+  std::vector<std::int32_t> end_ids{};  // eos, eot, eom: each once
   bool add_bos = false, add_eos = false, add_space_prefix = false;
 };
 
