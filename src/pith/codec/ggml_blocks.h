@@ -22,23 +22,8 @@ struct GgmlParts {
   std::size_t unit = 0;  // elements that share a scale: 16 or 32
   std::uint8_t codes[kGgmlSuperBlock] = {};
   float scales[16] = {};
-  // The minima; what adds nothing, not even a sign, to types without.
-  float offsets[16] = {-0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f,
-                       -0.f};
+  // The minima; -0 in types without: it adds nothing, not even a sign.
+  float offsets[16] = {};
 };
 GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block);
 const std::array<float, 256>& ggml_levels(

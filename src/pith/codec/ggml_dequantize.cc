@@ -1,5 +1,6 @@
 // Values of GGUF blocks, one overload a type: (scale * sub-scale) first, times the level of the
 // code, plus the offset, each rounded to f32. Source: formats.md 4.5.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -13,6 +14,12 @@ namespace {
 
 constexpr std::size_t kHalf = kGgmlBlock / 2;
 
+GgmlParts parts_of(std::size_t unit) {
+  GgmlParts parts{.unit = unit};
+  std::ranges::fill(parts.offsets, -0.0f);
+  return parts;
+}
+
 void unpack_nibbles(const std::uint8_t (&nibbles)[kHalf], std::uint8_t* codes) {
   for (std::size_t i = 0; i < kHalf; ++i) {
     codes[i] = nibbles[i] & 15;
@@ -23,7 +30,7 @@ void unpack_nibbles(const std::uint8_t (&nibbles)[kHalf], std::uint8_t* codes) {
 // Plain blocks: 32 elements under one f16 scale, some with an f16 minimum.
 template <class Block>
 GgmlParts take_apart_plain(const Block& block) {
-  GgmlParts parts{.unit = kGgmlBlock};
+  GgmlParts parts = parts_of(kGgmlBlock);
   parts.scales[0] = f16_to_f32(block.scale);
   if constexpr (requires { block.minimum; }) parts.offsets[0] = f16_to_f32(block.minimum);
   unpack_nibbles(block.nibbles, parts.codes);
@@ -40,14 +47,14 @@ GgmlParts take_apart(const BlockQ51& block) { return take_apart_plain(block); }
 GgmlParts take_apart(const BlockIq4Nl& block) { return take_apart_plain(block); }
 
 GgmlParts take_apart(const BlockQ80& block) {
-  GgmlParts parts{.unit = kGgmlBlock};
+  GgmlParts parts = parts_of(kGgmlBlock);
   parts.scales[0] = f16_to_f32(block.scale);
   std::memcpy(parts.codes, block.codes, sizeof block.codes);
   return parts;
 }
 
 GgmlParts take_apart(const BlockMxfp4& block) {
-  GgmlParts parts{.unit = kGgmlBlock};
+  GgmlParts parts = parts_of(kGgmlBlock);
   // 2^(exponent - 128); the first two are subnormal
   const std::uint32_t bits = block.exponent < 2 ? 0x00200000u << block.exponent
                                                 : (std::uint32_t{block.exponent} - 1) << 23;
@@ -57,7 +64,7 @@ GgmlParts take_apart(const BlockMxfp4& block) {
 }
 
 GgmlParts take_apart(const BlockQ2K& block) {
-  GgmlParts parts{.unit = 16};
+  GgmlParts parts = parts_of(16);
   const float d = f16_to_f32(block.scale), m = f16_to_f32(block.minimum);
   for (std::size_t g = 0; g < 16; ++g) {  // 16 neighbours share a scale, 128 their bytes
     parts.scales[g] = d * static_cast<float>(block.scales[g] & 15);
@@ -70,7 +77,7 @@ GgmlParts take_apart(const BlockQ2K& block) {
 }
 
 GgmlParts take_apart(const BlockQ3K& block) {
-  GgmlParts parts{.unit = 16};
+  GgmlParts parts = parts_of(16);
   const float d = f16_to_f32(block.scale);
   for (std::size_t g = 0; g < 16; ++g) {
     const int low = g < 8 ? block.scales[g] & 15 : block.scales[g - 8] >> 4;
@@ -89,7 +96,7 @@ GgmlParts take_apart(const BlockQ3K& block) {
 // Q4_K, Q5_K: eight units of 32, pairs of which share the bytes of their nibbles.
 template <class Block>
 GgmlParts take_apart_k(const Block& block) {
-  GgmlParts parts{.unit = kGgmlBlock};
+  GgmlParts parts = parts_of(kGgmlBlock);
   const float d = f16_to_f32(block.scale), m = f16_to_f32(block.minimum);
   for (std::size_t j = 0; j < 8; ++j) {
     const SubScale sub = load_sub_scale(block.scales, j);
@@ -110,7 +117,7 @@ GgmlParts take_apart(const BlockQ4K& block) { return take_apart_k(block); }
 GgmlParts take_apart(const BlockQ5K& block) { return take_apart_k(block); }
 
 GgmlParts take_apart(const BlockQ6K& block) {
-  GgmlParts parts{.unit = 16};
+  GgmlParts parts = parts_of(16);
   const float d = f16_to_f32(block.scale);
   for (std::size_t g = 0; g < 16; ++g) {
     parts.scales[g] = d * static_cast<float>(block.scales[g]);
@@ -126,7 +133,7 @@ GgmlParts take_apart(const BlockQ6K& block) {
 }
 
 GgmlParts take_apart(const BlockIq4Xs& block) {
-  GgmlParts parts{.unit = kGgmlBlock};
+  GgmlParts parts = parts_of(kGgmlBlock);
   const float d = f16_to_f32(block.scale);
   for (std::size_t j = 0; j < 8; ++j) {
     const int low = (block.scales_low[j / 2] >> (j % 2 * 4)) & 15;

@@ -1,13 +1,13 @@
 #include "pith/conversion/output_format.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 #include "pith/base/error.h"
 #include "pith/base/log.h"
 #include "pith/codec/transcode.h"
 #include "pith/formats/gguf/gguf_model_writer.h"
+#include "pith/formats/gguf/gguf_types.h"
 #include "pith/formats/layouts/layout.h"
 #include "pith/text/gguf_export.h"
 #include "pith/text/tokenizer.h"
@@ -25,11 +25,6 @@ std::vector<std::string_view> names() {
   return all;
 }
 
-std::string upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
 // The name of what most numbers are: informative, as the key is. nullopt for types that are no
 // preset's.
 std::optional<std::uint32_t> file_type_of(const OutputFormat& format,
@@ -39,9 +34,10 @@ std::optional<std::uint32_t> file_type_of(const OutputFormat& format,
   std::map<std::string, std::size_t> size_of;
   for (const Parameter& parameter : parameters_of(spec))
     size_of[parameter.name] = parameter.rows * parameter.cols;
-  std::map<std::string, std::size_t> numbers;  // by type
+  std::map<std::string_view, std::size_t> numbers;  // by type
   for (const StoredParameter& parameter : parameters)
-    numbers[upper(to_string(parameter.encoding))] += size_of[parameter.name];
+    in_context(fmt::format("parameter '{}'", parameter.name),
+               [&] { numbers[gguf_type_of(parameter.encoding).name] += size_of[parameter.name]; });
   const auto most =
       std::ranges::max_element(numbers, {}, [](const auto& row) { return row.second; });
   const auto preset = find_enum<GgufPreset>(most->first);
@@ -58,11 +54,12 @@ std::string model_name(const Checkpoint& source) {
 // What llama-quantize and its like always compress and no folder of linears holds so: floats that
 // are the same numbers.
 bool must_be_dense(const OutputFormat& format, const Parameter& parameter) {
-  if (format.is_gguf() || format.name == "pith" || format.name == kDense) return false;
+  if (format.is_gguf() || format.name == kDense) return false;
+  const Layout& layout = find_layout(format.name);
   const bool is_table =
       parameter.kind == ParameterKind::kEmbedding || parameter.kind == ParameterKind::kPosition;
-  const bool holds_heads = format.name != "gptq" && format.name != "awq";
-  return is_table || (parameter.kind == ParameterKind::kHead && !holds_heads);
+  return (is_table && !layout.holds_tables) ||
+         (parameter.kind == ParameterKind::kHead && !layout.holds_head);
 }
 
 }  // namespace

@@ -12,8 +12,6 @@
 namespace pith {
 namespace {
 
-constexpr std::size_t kMaxTensors = std::size_t{1} << 18;  // as in one file
-
 struct TypeName {
   std::string_view operator()(std::uint64_t) const { return "an integer"; }
   std::string_view operator()(std::int64_t) const { return "an integer"; }
@@ -142,10 +140,10 @@ void GgufFile::open_split(Shard opened, std::size_t count) {
 void GgufFile::take(Shard shard) {
   const bool first = paths_.empty();
   paths_.push_back(shard.path);
-  if (tensors_.size() + shard.contents.tensors.size() > kMaxTensors)
+  if (tensors_.size() + shard.contents.tensors.size() > kMaxGgufTensors)
     fail<FormatError>("{}: expected at most {} tensors in all files of a split model, found more",
                       shard.path.string(),
-                      kMaxTensors);
+                      kMaxGgufTensors);
   for (GgufTensor& tensor : shard.contents.tensors) {
     if (!names_.emplace(tensor.name, tensors_.size()).second)
       fail<FormatError>("{}: tensor '{}' is also in another file of this split model",

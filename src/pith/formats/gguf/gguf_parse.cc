@@ -18,7 +18,6 @@ constexpr std::uint64_t kMinTensorBytes = 24;    // an empty name, no dimensions
 // Ten times what any model has, and little enough that the lists of a hostile file stay below
 // 300 MB.
 constexpr std::uint64_t kMaxKeys = std::uint64_t{1} << 16;
-constexpr std::uint64_t kMaxTensors = std::uint64_t{1} << 18;
 constexpr std::size_t kMaxNameBytes = 63;  // ggml keeps tensor names in char[64]
 constexpr std::uint32_t kMaxDimensions = 4;
 constexpr std::string_view kAlignmentKey = "general.alignment";
@@ -63,8 +62,9 @@ Header read_header(GgufReader& reader) {
   if (header.keys > kMaxKeys)
     reader.fail(fmt::format("at most {} metadata entries", kMaxKeys),
                 fmt::format("{}", header.keys));
-  if (header.tensors > kMaxTensors)
-    reader.fail(fmt::format("at most {} tensors", kMaxTensors), fmt::format("{}", header.tensors));
+  if (header.tensors > kMaxGgufTensors)
+    reader.fail(fmt::format("at most {} tensors", kMaxGgufTensors),
+                fmt::format("{}", header.tensors));
   return header;
 }
 

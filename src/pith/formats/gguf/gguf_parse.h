@@ -13,6 +13,9 @@
 
 namespace pith {
 
+// Of a file, and of all files of a split model.
+constexpr std::uint64_t kMaxGgufTensors = std::uint64_t{1} << 18;
+
 struct GgufContents {
   std::uint32_t version = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata;

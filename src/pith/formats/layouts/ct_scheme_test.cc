@@ -117,6 +117,22 @@ TEST(CtConfig, DenseFoldersHaveNoWeights) {
   EXPECT_TRUE(parsed(Json::parse(R"({"sparsity_config": {"format": "dense"}})")).groups.empty());
 }
 
+TEST(CtConfig, TheTimeOfAllMatchesIsBounded) {
+  Json json = sample();
+  json["ignore"] = Json::array();
+  for (int i = 0; i < 200; ++i)
+    json["ignore"].push_back(fmt::format("re:((a*)*(a?){{30}})*b{}", i));
+  const CtConfig config = parsed(json);
+  std::vector<bool> matched(config.targets.size());
+  MatchTime time;
+  const std::string module(90, 'a');
+  EXPECT_THAT(
+      error_of<FormatError>([&] {
+        for (int i = 0; i < 100000; ++i) ct_target_of(config, module, "Linear", time, matched);
+      }),
+      HasSubstr("matching the names of modules takes more than 0.5 s, last with 're:((a*)"));
+}
+
 TEST(CtConfig, RefusesWhatPithDoesNotRead) {
   struct Case {
     std::string pointer;

@@ -12,18 +12,20 @@ namespace pith {
 namespace {
 
 constexpr Layout kLayouts[] = {
-    {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer},
+    {"pith", "Pith's own: every encoding", make_pith_reader, make_pith_writer, true, true},
     {"gptq", "GPTQ: int2 to int8, for vLLM and GPTQModel", make_gptq_reader, make_gptq_writer},
     {"awq", "AWQ (GEMM): int4 by group, for vLLM and AutoAWQ", make_awq_reader, make_awq_writer},
     {"compressed-tensors",
      "llm-compressor's and vLLM's: int 1 to 8 bits, int8 and fp8 with activations",
      make_ct_reader,
-     make_ct_writer},
-    {"fp8", "E4M3 in blocks of 128 x 128 (DeepSeek's)", make_fp8_reader, make_fp8_writer},
+     make_ct_writer,
+     true},
+    {"fp8", "E4M3 in blocks of 128 x 128 (DeepSeek's)", make_fp8_reader, make_fp8_writer, true},
     {"bitsandbytes",
      "transformers' NF4, FP4 and LLM.int8()",
      make_bitsandbytes_reader,
-     make_bitsandbytes_writer},
+     make_bitsandbytes_writer,
+     true},
 };
 
 const Layout* find(std::string_view name) {

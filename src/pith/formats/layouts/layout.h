@@ -73,6 +73,9 @@ struct Layout {
   // what the layout cannot hold as it is.
   std::unique_ptr<LayoutWriter> (*make_writer)(const DecoderSpec& spec,
                                                std::vector<LayoutMatrix> matrices);
+  // Which matrices it holds compressed besides the linears of blocks.
+  bool holds_head = false;
+  bool holds_tables = false;  // embedding and positions
 };
 std::span<const Layout> layouts();
 const Layout& find_layout(std::string_view name);  // UserError listing the names
