@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kRows = 8192, kCols = 2048;  // 64 MiB of f32: beyond the last-level cache
 
 const std::vector<float>& weight() {
-  static const std::vector<float> values = [] {
+  static const std::vector<float> kValues = [] {
     std::vector<float> made(kRows * kCols);
     const Random random(1, 0);
     parallel_for(made.size(), 65536, [&](std::size_t first, std::size_t last) {
@@ -25,7 +25,7 @@ const std::vector<float>& weight() {
     });
     return made;
   }();
-  return values;
+  return kValues;
 }
 
 WeightSource source() { return source_of(MatrixView<const float>(weight().data(), kRows, kCols)); }

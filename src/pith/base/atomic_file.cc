@@ -76,7 +76,8 @@ void rename_to_free_name(const fs::path& from, const fs::path& to) {
 
 // "out/" names the same folder as "out".
 fs::path without_trailing_slash(fs::path path) {
-  return !path.has_filename() && path.has_relative_path() ? path.parent_path() : path;
+  if (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
+  return path;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <thread>
@@ -165,6 +167,35 @@ TEST(AtomicFolder, WithoutCommitNothingStays) {
     write_plainly(out.path() / "b/c/d", "2");
   }
   EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+// A child that is killed while it writes, after a look at what stands there in the meantime.
+TEST(AtomicFolder, WhatAKilledProcessLeftGoesWithTheNextOne) {
+  const TestFolder folder;
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const AtomicFolder out(folder / "out");
+    const AtomicFile file(folder / "file");
+    write_plainly(out.path() / "half", "1");
+    char done = 1;
+    if (::write(ready[1], &done, 1) == 1) ::pause();
+    ::_exit(1);
+  }
+  char done = 0;
+  ASSERT_EQ(::read(ready[0], &done, 1), 1);
+  { const AtomicFolder other(folder / "out"); }
+  EXPECT_EQ(folder.names().size(), 2u);  // the child is at it
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  { const AtomicFolder other(folder / "outer"); }
+  EXPECT_EQ(folder.names().size(), 2u);  // of other targets
+  { const AtomicFolder next(folder / "out"); }
+  write_file_atomically(folder / "file", "2");
+  EXPECT_THAT(folder.names(), ElementsAre("file"));
+  ::close(ready[0]);
+  ::close(ready[1]);
 }
 
 TEST(AtomicFolder, RefusesBadTargets) {

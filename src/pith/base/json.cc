@@ -105,7 +105,9 @@ class Builder {
     return take(2 * sizeof(Json));  // here and in its container
   }
   bool take(std::size_t bytes);
-  bool take_text(const std::string& text) { return take(sizeof(text) + kBlockBytes + text.size()); }
+  bool take_text(const std::string& text) {
+    return take(sizeof(std::string) + kBlockBytes + text.size());
+  }
   bool open();
   std::string location() const;
 

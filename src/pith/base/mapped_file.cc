@@ -43,6 +43,7 @@ void advise(std::span<const std::byte> file,
     if (!ends_file) last -= last % page;  // nobody else reads the rest of the last page
   }
   // Advice only: a kernel that refuses it costs speed or memory, not correctness.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): whole pages are found by their numbers
   if (first < last) madvise(reinterpret_cast<void*>(first), last - first, advice);
 }
 

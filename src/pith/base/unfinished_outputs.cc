@@ -1,13 +1,17 @@
 #include "pith/base/unfinished_outputs.h"
 
-#include <unistd.h>
+#include <fcntl.h>
+#include <sys/file.h>
 
+#include <fstream>
+#include <map>
 #include <mutex>
 #include <random>
-#include <set>
+#include <utility>
 
 #include "pith/base/atomic_file.h"
 #include "pith/base/error.h"
+#include "pith/base/file_descriptor.h"
 
 namespace pith {
 namespace fs = std::filesystem;
@@ -15,7 +19,7 @@ namespace {
 
 struct Unfinished {
   std::mutex mutex;
-  std::set<fs::path> temporaries;
+  std::map<fs::path, FileDescriptor> temporaries;  // with what holds the lock
 };
 
 Unfinished& unfinished() {
@@ -33,19 +37,48 @@ void remove_tree(const fs::path& path) noexcept {
   }
 }
 
+// Locks are known to the processes of one machine, so only what was made on it is looked at.
+std::string boot_name() {
+  std::string id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+  return id.substr(0, id.find('-'));
+}
+
+// ".NAME.partial-BOOT-"
+std::string start_of_temporaries(const fs::path& target) {
+  constexpr std::size_t kMaxNameBytes = 200;  // of the 255 that file systems allow
+  const std::string name = target.filename().string().substr(0, kMaxNameBytes);
+  return fmt::format(".{}.partial-{}-", name, boot_name());
+}
+
+FileDescriptor open_to_lock(const fs::path& path) {
+  return FileDescriptor(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+}
+
+// Those that nobody has a lock on.
+void remove_abandoned(const fs::path& folder, const std::string& start) {
+  std::error_code error;  // of a folder that cannot be listed: whoever writes there will tell
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.path().filename().string().starts_with(start)) continue;
+    const FileDescriptor opened = open_to_lock(entry.path());
+    if (opened.valid() && ::flock(opened.get(), LOCK_EX | LOCK_NB) == 0) remove_tree(entry.path());
+  }
+}
+
 }  // namespace
 
 fs::path temporary_beside(const fs::path& target) {
-  constexpr std::size_t kMaxNameBytes = 200;  // of the 255 that file systems allow
-  const std::string name = target.filename().string().substr(0, kMaxNameBytes);
-  const std::string temporary =
-      fmt::format(".{}.partial-{}-{:08x}", name, ::getpid(), std::random_device{}());
-  return fs::absolute(target).parent_path() / temporary;
+  const std::string start = start_of_temporaries(target);
+  const fs::path folder = fs::absolute(target).parent_path();
+  remove_abandoned(folder, start);
+  return folder / fmt::format("{}{:08x}", start, std::random_device{}());
 }
 
 void add_unfinished(const fs::path& temporary) {
+  FileDescriptor opened = open_to_lock(temporary);
+  if (opened.valid()) ::flock(opened.get(), LOCK_EX | LOCK_NB);
   const std::lock_guard lock(unfinished().mutex);
-  unfinished().temporaries.insert(temporary);
+  unfinished().temporaries.emplace(temporary, std::move(opened));
 }
 
 void discard_unfinished(const fs::path& temporary) noexcept {
@@ -68,7 +101,7 @@ void finish(const fs::path& temporary,
 
 void remove_unfinished_outputs() noexcept {
   const std::lock_guard lock(unfinished().mutex);
-  for (const fs::path& temporary : unfinished().temporaries) remove_tree(temporary);
+  for (const auto& [temporary, lock_of_it] : unfinished().temporaries) remove_tree(temporary);
   unfinished().temporaries.clear();
 }
 

@@ -7,10 +7,13 @@
 
 namespace pith {
 
-// A fresh hidden name in the folder of `target`: ".NAME.partial-PID-xxxxxxxx". Absolute, so that a
-// later chdir does no harm.
+// A fresh hidden name in the folder of `target`: ".NAME.partial-BOOT-xxxxxxxx", BOOT being this run
+// of the machine. Absolute, so that a later chdir does no harm. What killed processes left of the
+// same target is removed on the way.
 std::filesystem::path temporary_beside(const std::filesystem::path& target);
 
+// Lists a file or folder just made under such a name, and locks it, so that others can tell whose
+// it is however this process ends.
 void add_unfinished(const std::filesystem::path& temporary);
 // Forgets the temporary and removes it with all it holds, if it is still listed.
 void discard_unfinished(const std::filesystem::path& temporary) noexcept;

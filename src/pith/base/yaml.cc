@@ -201,7 +201,7 @@ std::string shown(const Tree& tree) {
   return fmt::format("{}{}...{}", quote, start.substr(0, valid_utf8_prefix(start)), quote);
 }
 
-YamlNode child_of(const YamlNode::Impl& parent, const Tree& child, std::string step) {
+YamlNode child_of(const YamlNode::Impl& parent, const Tree& child, const std::string& step) {
   std::string path = parent.path;
   if (!path.empty() && !step.starts_with('[')) path += '.';
   return YamlNode(

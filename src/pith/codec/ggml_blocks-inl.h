@@ -14,11 +14,11 @@
 namespace pith {
 namespace {
 
-constexpr std::size_t kSubBlocks = kGgmlSuperBlock / kGgmlBlock;
+inline constexpr std::size_t kSubBlocks = kGgmlSuperBlock / kGgmlBlock;
 
 // No type holds 1e9, its scales being f16; beyond 1e10 the squares of a search may overflow and so
 // hide that.
-constexpr float kLargestMagnitude = 1e10f;
+inline constexpr float kLargestMagnitude = 1e10f;
 template <class V>
 PITH_LANES bool in_range(const float* x, std::size_t n) {
   V largest = V::all(0);
@@ -169,15 +169,17 @@ PITH_LANES std::size_t quantize_row(const Weighted& row, std::size_t blocks, std
   return overflowed;
 }
 
+// Stores the scales instead of returning them: gcc 12 clears the upper halves of lanes that a
+// function which it did not inline returns.
 template <class V>
-PITH_LANES V fit_iq4_groups(const Weighted& part, std::size_t groups) {
+PITH_LANES void fit_iq4_groups(const Weighted& part, std::size_t groups, float* scales) {
   V x[kGgmlBlock], w[kGgmlBlock];
   load_groups(part.x, groups, x);
   if (part.importance != nullptr)
     load_weights(part.importance, groups, x, square_sum(x) * V::all(2.0f / kGgmlBlock), w);
   else
     for (std::size_t i = 0; i < kGgmlBlock; ++i) w[i] = x[i] * x[i];
-  return fit_iq4(x, w);
+  store(fit_iq4(x, w), scales);
 }
 
 template <class V>
@@ -187,7 +189,7 @@ PITH_LANES std::size_t quantize_iq4(const Weighted& source, std::size_t blocks, 
     const std::size_t groups = std::min(V::kLanes, blocks - b);
     const Weighted part = source.from(b * kGgmlBlock);
     alignas(32) float scales[V::kLanes];
-    store(fit_iq4_groups<V>(part, groups), scales);
+    fit_iq4_groups<V>(part, groups, scales);
     for (std::size_t k = 0; k < groups; ++k) {
       const float* group = part.x + k * kGgmlBlock;
       const V inverse = V::all(scales[k] != 0 ? 1.0f / scales[k] : 0.0f);
@@ -251,7 +253,8 @@ PITH_LANES bool quantize_super(const Weighted& source, const AffineSearch& searc
   for (std::size_t j = 0; j < kSubBlocks; ++j) {
     const float* x = source.x + j * kGgmlBlock;
     std::uint8_t* out = codes + j * kGgmlBlock;
-    const float scale = d * scales.codes[j], minimum = -(m * minima.codes[j]);
+    const float scale = d * static_cast<float>(scales.codes[j]);
+    const float minimum = -(m * static_cast<float>(minima.codes[j]));
     if (scale != 0)
       codes_by_division<V>(x, kGgmlBlock, minimum, scale, range, out);
     else
@@ -261,8 +264,8 @@ PITH_LANES bool quantize_super(const Weighted& source, const AffineSearch& searc
   return fit && in_range<V>(source.x, kGgmlSuperBlock);
 }
 
-constexpr std::size_t kSixGroup = 16;
-constexpr std::size_t kSixGroups = kGgmlSuperBlock / kSixGroup;
+inline constexpr std::size_t kSixGroup = 16;
+inline constexpr std::size_t kSixGroups = kGgmlSuperBlock / kSixGroup;
 
 template <class V>
 PITH_LANES void fit_six_groups(const Weighted& source, Fits<kSixGroups>& fits) {

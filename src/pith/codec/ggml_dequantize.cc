@@ -216,7 +216,7 @@ GgmlParts take_ggml_block_apart(GgmlType type, const std::byte* block) {
 }
 
 const std::array<float, 256>& ggml_levels(GgmlType type) {
-  static const std::map<GgmlType, std::array<float, 256>> all = [] {
+  static const std::map<GgmlType, std::array<float, 256>> kLevels = [] {
     std::map<GgmlType, std::array<float, 256>> levels;
     for (const auto& row : enum_table(GgmlType{}))
       for (int code = 0; code < 1 << ggml_code_bits(row.value); ++code)
@@ -224,7 +224,7 @@ const std::array<float, 256>& ggml_levels(GgmlType type) {
             static_cast<float>(level_of(row.value, code));
     return levels;
   }();
-  return all.at(type);
+  return kLevels.at(type);
 }
 
 void dequantize_ggml_blocks(GgmlType type, const std::byte* in, std::size_t blocks, float* out) {

@@ -206,9 +206,9 @@ PITH_LANES Products<V> products_of_levels(const V (&x)[N], const V (&w)[N], cons
   return sums;
 }
 
-// The scale of levels kIq4Levels.
+// The scale of levels kIq4Levels. Inlined for the reason that fit_iq4_groups has.
 template <class V, std::size_t N>
-PITH_LANES V fit_iq4(const V (&x)[N], const V (&w)[N]) {
+[[gnu::always_inline]] PITH_LANES inline V fit_iq4(const V (&x)[N], const V (&w)[N]) {
   constexpr int kTries = 7;
   constexpr float kLowest = kIq4Levels[0];
   const Extreme<V> extreme = extreme_of(x);

@@ -173,7 +173,7 @@ PITH_AVX2 SquareSums square_sums(const float* a, const float* b, std::size_t n) 
   __m256d total[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int half = 0; half < 2; ++half) {
+    for (std::size_t half = 0; half < 2; ++half) {
       const __m256d value = _mm256_cvtps_pd(_mm_loadu_ps(a + i + 4 * half));
       const __m256d other = _mm256_cvtps_pd(_mm_loadu_ps(b + i + 4 * half));
       const __m256d difference = _mm256_sub_pd(value, other);
@@ -182,7 +182,7 @@ PITH_AVX2 SquareSums square_sums(const float* a, const float* b, std::size_t n) 
     }
   }
   double e[kLanes], t[kLanes];
-  for (int half = 0; half < 2; ++half) {
+  for (std::size_t half = 0; half < 2; ++half) {
     _mm256_storeu_pd(e + 4 * half, error[half]);
     _mm256_storeu_pd(t + 4 * half, total[half]);
   }

@@ -218,7 +218,8 @@ void ForwardProbe::rotate(std::vector<float>& heads) const {
       spec_.rope, layer().qk_dim, spec_.context, static_cast<std::int64_t>(kTokens));
   const std::size_t dim = width(layer().qk_dim), half = dim / 2, row = heads.size() / kTokens;
   for (std::size_t begin = 0; begin < heads.size(); begin += dim) {
-    const auto position = static_cast<double>(begin / row);
+    const std::size_t token = begin / row;
+    const auto position = static_cast<double>(token);
     for (std::size_t i = 0; i < half; ++i) {
       const double angle = position * rope.inv_freq[i];
       const double cosine = std::cos(angle) * rope.attention_factor,

@@ -78,7 +78,8 @@ TEST(ForwardProbe, SeesEveryPartOfTheSpec) {
     Weights other = weights;
     other[name][values.size() / 2 + 1] += 0.1f;
     // A row of the embedding that no token of the probe asks for.
-    if (name != "embedding") EXPECT_NE(probe_of(good, other), expected) << name;
+    if (name == "embedding") continue;
+    EXPECT_NE(probe_of(good, other), expected) << name;
   }
 }
 

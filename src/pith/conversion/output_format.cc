@@ -121,7 +121,8 @@ Planner gguf_planner(const Checkpoint& source,
                      GgufPreset preset,
                      std::shared_ptr<const ImportanceMatrix> importance) {
   const GgufTypeOptions options{.pure = false, .has_imatrix = importance != nullptr};
-  return [=](const Parameter& parameter, const Encoding&) {
+  return [source, preset, options, importance = std::move(importance)](const Parameter& parameter,
+                                                                       const Encoding&) {
     ParameterPlan plan{.encoding = gguf_encoding_for(parameter, source.spec(), preset, options),
                        .round = {}};
     if (importance) plan.importance = importance->for_parameter(parameter, source.spec());

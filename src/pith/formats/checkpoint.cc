@@ -82,8 +82,8 @@ void open_folder(const fs::path& folder, const fs::path& weights, Checkpoint::St
   const SafetensorsReader reader = weights.empty() ? SafetensorsReader::open_folder(folder)
                                                    : SafetensorsReader::open_file(weights);
   std::optional<QuantizationFile> file;
-  if (!layout && (file = find_quantization_file(folder, reader)))
-    describe(JsonCursor(file->config, file->path.string()));
+  if (!layout) file = find_quantization_file(folder, reader);
+  if (file) describe(JsonCursor(file->config, file->path.string()));
   state.parameters = parameters_of(state.spec);
   state.located =
       locate_in_folder(state.spec, state.parameters, reader, layout.get(), folder.string());

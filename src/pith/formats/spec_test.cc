@@ -85,9 +85,8 @@ TEST(ParametersOf, KnowsShapesWhereAllWidthsDiffer) {
 TEST(ParametersOf, KnowsKindsAndLayers) {
   for (const Parameter& p : parameters_of(tiny_spec(Family::kGpt2))) {
     EXPECT_EQ(p.layer >= 0, p.name.starts_with("layers.")) << p.name;
-    if (p.name.ends_with(".bias")) EXPECT_EQ(p.kind, ParameterKind::kBias) << p.name;
-    if (p.kind == ParameterKind::kNorm || p.kind == ParameterKind::kBias)
-      EXPECT_EQ(p.rows, 1u) << p.name;
+    EXPECT_TRUE(p.kind == ParameterKind::kBias || !p.name.ends_with(".bias")) << p.name;
+    EXPECT_TRUE(p.rows == 1 || !is_vector(p.kind)) << p.name;
   }
 }
 

@@ -46,7 +46,8 @@ std::vector<std::string> broken(std::string_view value, std::size_t width) {
     const std::string_view word = value.substr(begin, end - begin);
     if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > width)
       lines.emplace_back();
-    lines.back() += (lines.back().empty() ? "" : " ") + std::string(word);
+    if (!lines.back().empty()) lines.back() += ' ';
+    lines.back() += word;
     begin = end + 1;
   }
   return lines;
@@ -56,7 +57,7 @@ std::vector<std::string> broken(std::string_view value, std::size_t width) {
 
 std::string with_commas(std::uint64_t number) {
   std::string text = fmt::to_string(number);
-  for (std::size_t i = 3; i < text.size(); i += 4) text.insert(text.size() - i, ",");
+  for (std::size_t i = 3; i < text.size(); i += 4) text.insert(text.size() - i, 1, ',');
   return text;
 }
 
@@ -94,7 +95,7 @@ std::string to_text(std::span<const Fact> facts) {
   for (const Fact& fact : facts) {
     std::string name = fact.name;
     for (const std::string& line : broken(fact.value, kColumns - name_columns - 4)) {
-      text += "  " + name + std::string(name_columns - columns_of(name) + 2, ' ') + line + "\n";
+      text += fmt::format("  {}{:{}}  {}\n", name, "", name_columns - columns_of(name), line);
       name.clear();
     }
   }

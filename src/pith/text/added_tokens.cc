@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t kMaxContentBytes = 4096;
 
 const Regex& word_character() {
-  static const Regex regex("\\A\\w");
-  return regex;
+  static const Regex kRegex("\\A\\w");
+  return kRegex;
 }
 const Regex& space_at_start() {
-  static const Regex regex("\\A\\s+");
-  return regex;
+  static const Regex kRegex("\\A\\s+");
+  return kRegex;
 }
 
 std::size_t previous_code_point(std::string_view text, std::size_t at) {

@@ -136,7 +136,7 @@ GgufMetadata gguf_tokenizer_keys(const Checkpoint& source) {
     keys.copy(*source.gguf(), "tokenizer.");
     return keys;
   }
-  const fs::path folder = source.path();
+  const fs::path& folder = source.path();
   const TokenizerDocument document = tokenizer_document(source);
   const Json config = json_beside(folder, "tokenizer_config.json");
   GgufVocabulary vocabulary = gguf_vocabulary_of(

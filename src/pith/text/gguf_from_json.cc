@@ -15,7 +15,8 @@ constexpr std::size_t kShownBytes = 200;  // of a pipeline in a message
 
 std::string text_or(const Json& object, const char* key, std::string otherwise) {
   const auto row = object.find(key);
-  return row != object.end() && row->is_string() ? row->get<std::string>() : otherwise;
+  if (row != object.end() && row->is_string()) otherwise = row->get<std::string>();
+  return otherwise;
 }
 
 bool flag_or(const Json& object, const char* key, bool otherwise) {

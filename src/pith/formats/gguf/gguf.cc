@@ -124,6 +124,7 @@ void GgufFile::open_split(Shard opened, std::size_t count) {
   const std::filesystem::path asked = opened.path;
   const auto paths = find_gguf_shards(opened.path, index, count);
   for (std::size_t i = 0; i < count; ++i) {
+    // NOLINTNEXTLINE(bugprone-use-after-move): moved for one i only
     Shard shard = i == index ? std::move(opened) : Shard(paths[i]);
     shard.expect(kSplitCountKey, count, shard.count());
     shard.expect(kSplitNumberKey, i, shard.index());

@@ -77,7 +77,7 @@ void read_metadata(GgufReader& reader,
   for (std::uint64_t i = 0; i < count; ++i) {
     reader.set_context(fmt::format("metadata entry {}", i));
     std::string key(reader.utf8_text("a key"));
-    reader.keep(1, sizeof(key) + key.size() + 1);
+    reader.keep(1, sizeof(std::string) + key.size() + 1);
     if (key.empty()) reader.fail("a key", "an empty one");
     reader.set_context("key " + printable(key));
     if (!contents.keys.emplace(key, contents.metadata.size()).second)

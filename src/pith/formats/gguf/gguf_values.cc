@@ -30,7 +30,7 @@ std::vector<Kept> read_numbers(GgufReader& reader, std::uint64_t count) {
       constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
       if (stored > kLargest) reader.fail("array elements below 2^63", fmt::format("{}", stored));
     }
-    value = static_cast<Kept>(stored);
+    value = static_cast<Kept>(stored);  // NOLINT(bugprone-signed-char-misuse): numbers of 8 bits
   }
   return values;
 }

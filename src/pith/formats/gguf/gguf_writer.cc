@@ -150,7 +150,7 @@ struct GgufFileWriter::State {
   std::uint64_t file_bytes = 0;
 };
 
-GgufFileWriter::GgufFileWriter(fs::path path,
+GgufFileWriter::GgufFileWriter(const fs::path& path,
                                const GgufMetadata& metadata,
                                const std::vector<GgufTensorSpec>& tensors,
                                std::optional<std::uint64_t> shard_bytes)

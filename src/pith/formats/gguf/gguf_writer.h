@@ -29,7 +29,7 @@ struct GgufTensorSpec {
 // files are replaced by finish(); without it nothing stays.
 class GgufFileWriter {
  public:
-  GgufFileWriter(std::filesystem::path path,
+  GgufFileWriter(const std::filesystem::path& path,
                  const GgufMetadata& metadata,
                  const std::vector<GgufTensorSpec>& tensors,
                  std::optional<std::uint64_t> shard_bytes = std::nullopt);

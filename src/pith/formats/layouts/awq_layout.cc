@@ -274,7 +274,7 @@ std::unique_ptr<LayoutReader> make_awq_reader(const JsonCursor& config) {
 }
 
 std::unique_ptr<LayoutWriter> make_awq_writer(const DecoderSpec&,
-                                              std::vector<LayoutMatrix> matrices) {
+                                              const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<AwqWriter>(matrices);
 }
 

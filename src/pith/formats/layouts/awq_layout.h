@@ -15,6 +15,6 @@ namespace pith {
 
 std::unique_ptr<LayoutReader> make_awq_reader(const JsonCursor& config);
 std::unique_ptr<LayoutWriter> make_awq_writer(const DecoderSpec& spec,
-                                              std::vector<LayoutMatrix> matrices);
+                                              const std::vector<LayoutMatrix>& matrices);
 
 }  // namespace pith

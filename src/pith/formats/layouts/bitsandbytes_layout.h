@@ -21,7 +21,7 @@ std::unique_ptr<LayoutReader> make_bitsandbytes_reader(const JsonCursor& config)
 // activations that meet 8-bit weights, so int8 weights alone would become another function.
 // UserError for all else, and in pack() for a row scale that is no f32 divided by 127.
 std::unique_ptr<LayoutWriter> make_bitsandbytes_writer(const DecoderSpec& spec,
-                                                       std::vector<LayoutMatrix> matrices);
+                                                       const std::vector<LayoutMatrix>& matrices);
 
 // The SCB with SCB / 127 == scale in f32. About one scale in 127 has none; max|w| / 127 has.
 std::optional<float> row_maximum_of(float scale);

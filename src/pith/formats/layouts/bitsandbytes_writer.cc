@@ -255,7 +255,7 @@ std::optional<float> row_maximum_of(float scale) {
 }
 
 std::unique_ptr<LayoutWriter> make_bitsandbytes_writer(const DecoderSpec&,
-                                                       std::vector<LayoutMatrix> matrices) {
+                                                       const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<BitsandbytesWriter>(matrices);
 }
 

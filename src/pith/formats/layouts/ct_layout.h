@@ -16,6 +16,6 @@ namespace pith {
 // See layout.h.
 std::unique_ptr<LayoutReader> make_ct_reader(const JsonCursor& config);
 std::unique_ptr<LayoutWriter> make_ct_writer(const DecoderSpec& spec,
-                                             std::vector<LayoutMatrix> matrices);
+                                             const std::vector<LayoutMatrix>& matrices);
 
 }  // namespace pith

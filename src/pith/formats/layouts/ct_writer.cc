@@ -329,7 +329,7 @@ class CtWriter final : public LayoutWriter {
 }  // namespace
 
 std::unique_ptr<LayoutWriter> make_ct_writer(const DecoderSpec& spec,
-                                             std::vector<LayoutMatrix> matrices) {
+                                             const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<CtWriter>(spec, matrices);
 }
 

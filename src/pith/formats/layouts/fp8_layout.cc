@@ -232,7 +232,7 @@ std::unique_ptr<LayoutReader> make_fp8_reader(const JsonCursor& config) {
 }
 
 std::unique_ptr<LayoutWriter> make_fp8_writer(const DecoderSpec& spec,
-                                              std::vector<LayoutMatrix> matrices) {
+                                              const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<Fp8Writer>(spec, matrices);
 }
 

@@ -148,7 +148,7 @@ class GptqWriter final : public LayoutWriter {
 }  // namespace
 
 std::unique_ptr<LayoutWriter> make_gptq_writer(const DecoderSpec&,
-                                               std::vector<LayoutMatrix> matrices) {
+                                               const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<GptqWriter>(matrices);
 }
 

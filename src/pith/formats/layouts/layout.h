@@ -72,7 +72,7 @@ struct Layout {
   // All matrices of the model, dense ones too. UserError, naming the matrix and the property, for
   // what the layout cannot hold as it is.
   std::unique_ptr<LayoutWriter> (*make_writer)(const DecoderSpec& spec,
-                                               std::vector<LayoutMatrix> matrices);
+                                               const std::vector<LayoutMatrix>& matrices);
   // Which matrices it holds compressed besides the linears of blocks.
   bool holds_head = false;
   bool holds_tables = false;  // embedding and positions

@@ -300,7 +300,7 @@ std::unique_ptr<LayoutReader> make_pith_reader(const JsonCursor& config) {
 }
 
 std::unique_ptr<LayoutWriter> make_pith_writer(const DecoderSpec&,
-                                               std::vector<LayoutMatrix> matrices) {
+                                               const std::vector<LayoutMatrix>& matrices) {
   return std::make_unique<PithWriter>(matrices);
 }
 

@@ -41,6 +41,6 @@ PithLayout layout_from_json(const JsonCursor& quantization_config);
 // See layout.h.
 std::unique_ptr<LayoutReader> make_pith_reader(const JsonCursor& config);
 std::unique_ptr<LayoutWriter> make_pith_writer(const DecoderSpec& spec,
-                                               std::vector<LayoutMatrix> matrices);
+                                               const std::vector<LayoutMatrix>& matrices);
 
 }  // namespace pith

@@ -13,8 +13,8 @@ namespace {
 constexpr std::int64_t kFewTokens = 16;
 
 bool onednn_is_faster() {
-  static const bool faster = !__builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f");
-  return faster;
+  static const bool kFaster = !__builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f");
+  return kFaster;
 }
 
 bool needs_gradient(const at::Tensor& x, const at::Tensor& weight) {
@@ -28,10 +28,10 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight) {
                                c10::string_view,
                                c10::List<std::optional<at::Scalar>>,
                                std::optional<c10::string_view>);
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<Signature>();
-  return op.call(
+  static const auto kOp = c10::Dispatcher::singleton()
+                              .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
+                              .typed<Signature>();
+  return kOp.call(
       x, weight, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
 }
 
