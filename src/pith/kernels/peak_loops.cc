@@ -34,8 +34,8 @@ bool has_avx_vnni() { return has_avx2() && cpuid_bit(7, 1, 'a', 4); }
 bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023,
                  kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  return granted;
+  static const bool kGranted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return kGranted;
 }
 bool has_amx_int8() { return has_avx512() && cpuid_bit(7, 0, 'd', 25) && may_use_tiles(); }
 bool has_amx_bf16() { return has_avx512() && cpuid_bit(7, 0, 'd', 22) && may_use_tiles(); }

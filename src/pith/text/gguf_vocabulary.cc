@@ -155,7 +155,8 @@ std::vector<TokenPair> merges_from_scores(const GgufVocabulary& vocabulary) {
   std::size_t compared_bytes = 0, merge_bytes = 0;
   for (const auto& [token, id] : ids)
     for (std::size_t cut = 1; cut < token.size(); ++cut) {
-      if ((compared_bytes += token.size()) > kMaxComparedBytes || merge_bytes > kMaxMergeBytes)
+      compared_bytes += token.size();
+      if (compared_bytes > kMaxComparedBytes || merge_bytes > kMaxMergeBytes)
         fail<FormatError>(
             "{}: the tokens are too long to find their merges; the longest may have some hundred "
             "bytes",
