@@ -92,10 +92,12 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
                       target_.string(),
                       S_ISDIR(status->st_mode) ? "a folder" : "a device or pipe");
   check_parent(target_);
-  temporary_ = temporary_beside(target_);
-  descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_errno(target_.string(), "cannot create");
-  add_unfinished(temporary_);
+  do {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    temporary_ = temporary_beside(target_);
+    descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail_errno(target_.string(), "cannot create");
+  } while (!add_unfinished(temporary_));
 }
 
 AtomicFile::~AtomicFile() {
@@ -170,9 +172,10 @@ AtomicFolder::AtomicFolder(fs::path target) : target_(without_trailing_slash(std
                       target_.string(),
                       S_ISDIR(status->st_mode) ? "a folder" : "a file");
   check_parent(target_);
-  temporary_ = temporary_beside(target_);
-  if (::mkdir(temporary_.c_str(), 0777) != 0) fail_errno(target_.string(), "cannot create");
-  add_unfinished(temporary_);
+  do {
+    temporary_ = temporary_beside(target_);
+    if (::mkdir(temporary_.c_str(), 0777) != 0) fail_errno(target_.string(), "cannot create");
+  } while (!add_unfinished(temporary_));
 }
 
 AtomicFolder::~AtomicFolder() {

@@ -183,6 +183,7 @@ TEST(AtomicFolder, WhatAKilledProcessLeftGoesWithTheNextOne) {
     if (::write(ready[1], &done, 1) == 1) ::pause();
     ::_exit(1);
   }
+  ::close(ready[1]);  // so that a child that dies early is an end, not a wait
   char done = 0;
   ASSERT_EQ(::read(ready[0], &done, 1), 1);
   { const AtomicFolder other(folder / "out"); }
@@ -195,7 +196,6 @@ TEST(AtomicFolder, WhatAKilledProcessLeftGoesWithTheNextOne) {
   write_file_atomically(folder / "file", "2");
   EXPECT_THAT(folder.names(), ElementsAre("file"));
   ::close(ready[0]);
-  ::close(ready[1]);
 }
 
 TEST(AtomicFolder, RefusesBadTargets) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <cerrno>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -58,10 +59,12 @@ FileDescriptor open_to_lock(const fs::path& path) {
 // Those that nobody has a lock on.
 void remove_abandoned(const fs::path& folder, const std::string& start) {
   std::error_code error;  // of a folder that cannot be listed: whoever writes there will tell
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.path().filename().string().starts_with(start)) continue;
-    const FileDescriptor opened = open_to_lock(entry.path());
-    if (opened.valid() && ::flock(opened.get(), LOCK_EX | LOCK_NB) == 0) remove_tree(entry.path());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const fs::path& path = entry->path();
+    if (!path.filename().string().starts_with(start)) continue;
+    const FileDescriptor opened = open_to_lock(path);
+    if (opened.valid() && ::flock(opened.get(), LOCK_EX | LOCK_NB) == 0) remove_tree(path);
   }
 }
 
@@ -74,11 +77,16 @@ fs::path temporary_beside(const fs::path& target) {
   return folder / fmt::format("{}{:08x}", start, std::random_device{}());
 }
 
-void add_unfinished(const fs::path& temporary) {
+bool add_unfinished(const fs::path& temporary) {
   FileDescriptor opened = open_to_lock(temporary);
-  if (opened.valid()) ::flock(opened.get(), LOCK_EX | LOCK_NB);
+  // Where files cannot be locked, nobody takes them for abandoned either.
+  const bool taken = opened.valid()
+                         ? ::flock(opened.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
+                         : errno == ENOENT;
+  if (taken) return false;
   const std::lock_guard lock(unfinished().mutex);
   unfinished().temporaries.emplace(temporary, std::move(opened));
+  return true;
 }
 
 void discard_unfinished(const fs::path& temporary) noexcept {

@@ -13,8 +13,9 @@ namespace pith {
 std::filesystem::path temporary_beside(const std::filesystem::path& target);
 
 // Lists a file or folder just made under such a name, and locks it, so that others can tell whose
-// it is however this process ends.
-void add_unfinished(const std::filesystem::path& temporary);
+// it is however this process ends. False if another process took it for abandoned before that: it
+// is gone then, and the caller makes another.
+bool add_unfinished(const std::filesystem::path& temporary);
 // Forgets the temporary and removes it with all it holds, if it is still listed.
 void discard_unfinished(const std::filesystem::path& temporary) noexcept;
 // Runs `rename` with the list locked, then forgets the temporary. Throws FormatError if

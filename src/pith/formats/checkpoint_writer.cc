@@ -115,7 +115,7 @@ struct CheckpointWriter::State {
 
 CheckpointWriter::CheckpointWriter(fs::path folder,
                                    const DecoderSpec& spec,
-                                   // NOLINTNEXTLINE(performance-unnecessary-value-param)
+                                   // NOLINTNEXTLINE(performance-unnecessary-value-param): moved in
                                    std::vector<StoredParameter> parameters,
                                    std::uint64_t shard_bytes,
                                    std::string_view layout)
